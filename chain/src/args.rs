@@ -1,0 +1,153 @@
+//! From the words of a command line to a tool's options: [`getopt`] reads,
+//! clap gives them types and prints the help; usage errors are getopt's one
+//! line and the `Try` line.
+//!
+//! [`getopt`]: crate::getopt
+
+use crate::getopt::{Operands, plain};
+use crate::name::{name, words};
+use crate::output::print;
+use crate::trace::{self, Level};
+use crate::{error, name as own_name};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
+use std::error::Error as _;
+
+/// What tells the tools apart before their own options are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool {
+    name: &'static str,
+    usage_status: u8,
+    additions: &'static [&'static str],
+    operands: Operands,
+}
+
+/// The flags that every tool has beside the original's.
+const TEACHING: [&str; 2] = ["trace", "explain"];
+
+impl Tool {
+    /// A tool called `name` whose usage errors end with `usage_status`, and
+    /// whose first operand is a program.
+    pub const fn new(name: &'static str, usage_status: u8) -> Self {
+        Self { name, usage_status, additions: &[], operands: Operands::EndOptions }
+    }
+
+    /// Names the long options that the original does not have: they never
+    /// make one of its abbreviations ambiguous.
+    #[must_use]
+    pub const fn additions(self, additions: &'static [&'static str]) -> Self {
+        Self { additions, ..self }
+    }
+
+    /// Options may follow operands.
+    #[must_use]
+    pub const fn operands_anywhere(self) -> Self {
+        Self { operands: Operands::Anywhere, ..self }
+    }
+
+    /// The compiled-in name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The status of usage errors.
+    pub const fn usage_status(&self) -> u8 {
+        self.usage_status
+    }
+
+    /// `command` with what every tool has: the teaching flags, `-h`, the
+    /// layout of the help. Man pages and completions are made from it too.
+    pub fn command(&self, command: Command) -> Command {
+        let flag = |name: &'static str, help: &'static str| {
+            Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Learning").display_order(900)
+        };
+        let mut command = command
+            .disable_help_subcommand(true)
+            .disable_colored_help(true)
+            .args_override_self(true)
+            .term_width(0)
+            .arg(flag("trace", "print the system calls, in strace's notation"))
+            .arg(flag("explain", "the same, and why each is made"));
+        command.build();
+        command
+    }
+}
+
+/// How a command line ends a tool before its body.
+pub(crate) struct Ended(pub(crate) u8);
+
+/// Reads the command line into `C`.
+pub(crate) fn parse<C: CommandFactory + FromArgMatches>(tool: &Tool) -> Result<C, Ended> {
+    let (argv0, words) = words();
+    own_name::set(argv0.as_deref(), tool.name);
+    let version = format!("({}) {}", tool.name, env!("CARGO_PKG_VERSION"));
+    let command = tool.command(C::command().name(name()).bin_name(name()).version(version));
+    let additions: Vec<&str> = tool.additions.iter().chain(&TEACHING).copied().collect();
+    let plain = plain(&command, &additions, tool.operands, words);
+    let argv = std::iter::once(name().into()).chain(plain.words);
+    let matches = match (command.clone().try_get_matches_from(argv), plain.mistake) {
+        (Ok(_), Some(mistake)) => return Err(usage(tool, &mistake)),
+        (Err(error), Some(mistake)) if is_about_the_end(&error) => return Err(usage(tool, &mistake)),
+        (Err(error), _) => return Err(from_clap(tool, &error)),
+        (Ok(matches), None) => matches,
+    };
+    if matches.get_flag("explain") {
+        trace::raise(Level::Explain);
+    } else if matches.get_flag("trace") {
+        trace::raise(Level::Trace);
+    }
+    C::from_arg_matches(&matches).map_err(|error| from_clap(tool, &error))
+}
+
+/// clap finds only at the end of the line that something is missing; a
+/// mistake on the line comes first.
+fn is_about_the_end(error: &clap::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::MissingRequiredArgument
+            | ErrorKind::MissingSubcommand
+            | ErrorKind::TooFewValues
+            | ErrorKind::ArgumentConflict
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    )
+}
+
+/// Prints `reason` and the line that points to the help.
+fn usage(tool: &Tool, reason: &str) -> Ended {
+    let name = name();
+    error::write_stderr(&format!("{name}: {}\nTry '{name} --help' for more information.\n", error::escaped(reason)));
+    Ended(tool.usage_status)
+}
+
+fn from_clap(tool: &Tool, error: &clap::Error) -> Ended {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let status = tool.usage_status;
+            Ended(print(&error.render().to_string(), status).map_or_else(|error| error::report(&error), |()| 0))
+        }
+        ErrorKind::MissingRequiredArgument => usage(tool, &format!("missing {}", missing(error))),
+        _ => usage(tool, &reworded(error)),
+    }
+}
+
+fn missing(error: &clap::Error) -> String {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(names)) => names.join(", "),
+        _ => "operand".to_owned(),
+    }
+}
+
+/// One line: the reason that a value's own reader gave, with the option, else
+/// clap's first line.
+fn reworded(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::ValueValidation
+        && let Some(source) = error.source()
+    {
+        let option = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+        let option = option.split([' ', '=', '[']).next().unwrap_or_default();
+        return format!("{option}: {source}");
+    }
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}

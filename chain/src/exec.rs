@@ -1,0 +1,132 @@
+//! Finding the next program and becoming it, as execvp(3) does, with the
+//! statuses 126 and 127 of POSIX's shell.
+
+use crate::error::{Failure, strerror};
+use crate::hint;
+use crate::startup;
+use crate::sys::process::{Environment, Execve};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// PATH where there is none (execvp(3) as util-linux has it).
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+/// Runs scripts that have no `#!` line.
+const SHELL: &str = "/bin/sh";
+
+/// The next program was not started.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("failed to execute {}: {}", program.display(), strerror(*errno))]
+pub struct ExecError {
+    /// Its name, as given.
+    pub program: OsString,
+    /// The file that was tried last, where one was found.
+    pub file: Option<PathBuf>,
+    /// The kernel's reason.
+    pub errno: Errno,
+}
+
+impl Failure for ExecError {
+    /// 127: not found. 126: found, but not startable.
+    fn status(&self) -> u8 {
+        if self.errno == Errno::ENOENT { 127 } else { 126 }
+    }
+    fn hint(&self) -> Option<String> {
+        hint::exec(self.file.as_deref()?, self.errno)
+    }
+}
+
+/// A program to become.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'a> {
+    /// What to look for: with a `/` as it is, else in PATH.
+    pub file: &'a OsStr,
+    /// The words it sees, its name first.
+    pub argv: &'a [OsString],
+    /// Its environment. PATH is taken from it.
+    pub env: Environment<'a>,
+    /// Whether a name without `/` is looked for in PATH.
+    pub search: bool,
+}
+
+/// Becomes `command`, its first word found in PATH.
+///
+/// # Errors
+/// Returns only to report. An empty command is not found.
+pub fn exec(command: &[OsString]) -> Result<Infallible, ExecError> {
+    let file = command.first().map_or(OsStr::new(""), OsString::as_os_str);
+    Program { file, argv: command, env: Environment::Inherited, search: true }.become_it()
+}
+
+impl Program<'_> {
+    /// Becomes the program.
+    ///
+    /// # Errors
+    /// Returns only to report.
+    pub fn become_it(&self) -> Result<Infallible, ExecError> {
+        startup::close_again();
+        let failed = |errno, file| ExecError { program: self.file.to_owned(), file, errno };
+        if self.file.is_empty() {
+            return Err(failed(Errno::ENOENT, None));
+        }
+        if !self.search || self.file.as_bytes().contains(&b'/') {
+            let Err(errno) = self.attempt(self.file);
+            return Err(failed(errno, Some(self.file.into())));
+        }
+        let mut refused = None;
+        for folder in self.path().as_bytes().split(|b| *b == b':') {
+            let mut candidate = folder.to_vec();
+            if !candidate.is_empty() {
+                candidate.push(b'/');
+            }
+            candidate.extend_from_slice(self.file.as_bytes());
+            let candidate = OsString::from_vec(candidate);
+            // Asking first keeps a search through PATH one line in the trace.
+            if matches!(access(candidate.as_os_str(), AccessFlags::F_OK), Err(e) if e != Errno::EACCES) {
+                continue;
+            }
+            let Err(errno) = self.attempt(&candidate);
+            match errno {
+                Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT => {
+                    if errno == Errno::ENOENT && refused.is_none() {
+                        refused = Some((errno, candidate));
+                    }
+                }
+                Errno::EACCES => {
+                    if !matches!(refused, Some((Errno::EACCES, _))) {
+                        refused = Some((errno, candidate));
+                    }
+                }
+                _ => return Err(failed(errno, Some(candidate.into()))),
+            }
+        }
+        match refused {
+            Some((errno, file)) => Err(failed(errno, Some(file.into()))),
+            None => Err(failed(Errno::ENOENT, None)),
+        }
+    }
+
+    fn path(&self) -> OsString {
+        let found = match self.env {
+            Environment::Inherited => std::env::var_os("PATH"),
+            Environment::Only(words) => words.iter().find_map(|word| {
+                let value = word.as_bytes().strip_prefix(b"PATH=")?;
+                Some(OsStr::from_bytes(value).to_owned())
+            }),
+        };
+        found.unwrap_or_else(|| DEFAULT_PATH.into())
+    }
+
+    fn attempt(&self, file: &OsStr) -> Result<Infallible, Errno> {
+        let Err(errno) = Execve { path: file, argv: self.argv, env: self.env }.become_it();
+        if errno != Errno::ENOEXEC {
+            return Err(errno);
+        }
+        let mut argv = vec![OsString::from(SHELL), file.to_owned()];
+        argv.extend_from_slice(self.argv.get(1..).unwrap_or_default());
+        Execve { path: OsStr::new(SHELL), argv: &argv, env: self.env }.become_it()
+    }
+}

@@ -1,0 +1,250 @@
+//! GNU getopt_long's reading of a command line (getopt(3)), driven by a clap
+//! command's options.
+//!
+//! clap alone reads differently where scripts notice: it strips the `=` of
+//! `-w=d`, refuses abbreviations that the original takes, stops at other
+//! places. So the words are read here, left to right, and handed to clap in
+//! one plain form: `--option=value` words, `--`, operands.
+
+use clap::{Arg, ArgAction, Command};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Where operands may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operands {
+    /// The first operand ends the options: it is a program.
+    EndOptions,
+    /// Options may follow operands.
+    Anywhere,
+}
+
+/// What an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    /// The rest of the word, or the next one.
+    Value,
+    /// Only the long form, only after `=`.
+    Optional,
+}
+
+struct Known {
+    id: String,
+    short: Vec<char>,
+    long: Vec<String>,
+    takes: Takes,
+    ours: bool,
+}
+
+/// The words in plain form, up to the first mistake.
+pub(crate) struct Plain {
+    pub(crate) words: Vec<OsString>,
+    /// getopt's message about the word after those.
+    pub(crate) mistake: Option<String>,
+}
+
+fn known(command: &Command, additions: &[&str]) -> Vec<Known> {
+    let of = |arg: &Arg| {
+        let takes = match arg.get_action() {
+            ArgAction::Set | ArgAction::Append => {
+                let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+                if optional { Takes::Optional } else { Takes::Value }
+            }
+            _ => Takes::Nothing,
+        };
+        let long: Vec<String> = arg
+            .get_long()
+            .into_iter()
+            .map(str::to_owned)
+            .chain(arg.get_all_aliases().into_iter().flatten().map(str::to_owned))
+            .collect();
+        let short = arg.get_short().into_iter().chain(arg.get_all_short_aliases().into_iter().flatten()).collect();
+        let ours = long.iter().any(|name| additions.contains(&name.as_str()));
+        Known { id: arg.get_id().to_string(), short, long, takes, ours }
+    };
+    command.get_arguments().filter(|arg| !arg.is_positional()).map(of).collect()
+}
+
+/// Finds `name` among the long options: the exact name, else the only option
+/// it begins. Options that the original does not have never make one of its
+/// abbreviations ambiguous.
+fn long<'a>(options: &'a [Known], name: &str) -> Result<(&'a Known, &'a str), String> {
+    let all = || options.iter().flat_map(|option| option.long.iter().map(move |long| (option, long.as_str())));
+    if let Some(exact) = all().find(|(_, long)| *long == name) {
+        return Ok(exact);
+    }
+    let beginning = |ours: bool| all().filter(|(o, long)| o.ours == ours && long.starts_with(name)).collect::<Vec<_>>();
+    let mut found = beginning(false);
+    if found.is_empty() {
+        found = beginning(true);
+    }
+    match found.as_slice() {
+        [] => Err(format!("unrecognized option '--{name}'")),
+        [one, rest @ ..] if rest.iter().all(|other| other.0.id == one.0.id) => Ok(*one),
+        several => {
+            let names: Vec<String> = several.iter().map(|(_, long)| format!("'--{long}'")).collect();
+            Err(format!("option '--{name}' is ambiguous; possibilities: {}", names.join(" ")))
+        }
+    }
+}
+
+/// Reads `words` by the options of `command`; `additions` names the long
+/// options that the original does not have.
+pub(crate) fn plain(command: &Command, additions: &[&str], operands: Operands, words: Vec<OsString>) -> Plain {
+    let options = known(command, additions);
+    let mut plain = Vec::new();
+    let mut rest = Vec::new();
+    let mut words = words.into_iter();
+    let mut mistake = None;
+    while let Some(word) = words.next() {
+        let bytes = word.as_bytes();
+        if bytes == b"--" {
+            break;
+        }
+        let read = if let Some(name) = bytes.strip_prefix(b"--") {
+            read_long(&options, name, &mut words, &mut plain)
+        } else if bytes.len() > 1 && bytes[0] == b'-' {
+            read_cluster(&options, &bytes[1..], &mut words, &mut plain)
+        } else {
+            rest.push(word);
+            if operands == Operands::EndOptions {
+                break;
+            }
+            continue;
+        };
+        if let Err(message) = read {
+            mistake = Some(message);
+            break;
+        }
+    }
+    if mistake.is_none() {
+        rest.extend(words);
+    }
+    if !rest.is_empty() {
+        plain.push("--".into());
+        plain.append(&mut rest);
+    }
+    Plain { words: plain, mistake }
+}
+
+fn joined(parts: &[&[u8]]) -> OsString {
+    OsString::from_vec(parts.concat())
+}
+
+fn read_long(
+    options: &[Known],
+    word: &[u8],
+    words: &mut impl Iterator<Item = OsString>,
+    plain: &mut Vec<OsString>,
+) -> Result<(), String> {
+    let (name, value) = match word.iter().position(|b| *b == b'=') {
+        Some(at) => (&word[..at], Some(&word[at + 1..])),
+        None => (word, None),
+    };
+    let (option, name) = long(options, &OsStr::from_bytes(name).to_string_lossy())?;
+    let canonical = name.as_bytes();
+    match (option.takes, value) {
+        (Takes::Nothing, Some(_)) => Err(format!("option '--{name}' doesn't allow an argument")),
+        (Takes::Value, None) => {
+            let value = words.next().ok_or_else(|| format!("option '--{name}' requires an argument"))?;
+            plain.push(joined(&[b"--", canonical, b"=", value.as_bytes()]));
+            Ok(())
+        }
+        (_, Some(value)) => {
+            plain.push(joined(&[b"--", canonical, b"=", value]));
+            Ok(())
+        }
+        (_, None) => {
+            plain.push(joined(&[b"--", canonical]));
+            Ok(())
+        }
+    }
+}
+
+fn read_cluster(
+    options: &[Known],
+    letters: &[u8],
+    words: &mut impl Iterator<Item = OsString>,
+    plain: &mut Vec<OsString>,
+) -> Result<(), String> {
+    for (i, letter) in letters.iter().enumerate() {
+        let letter = char::from(*letter);
+        let option = options
+            .iter()
+            .find(|option| option.short.contains(&letter))
+            .ok_or_else(|| format!("invalid option -- '{letter}'"))?;
+        let form = option.long.first().map_or_else(|| format!("-{letter}"), |long| format!("--{long}"));
+        if option.takes != Takes::Value {
+            plain.push(form.into());
+            continue;
+        }
+        let glued = &letters[i + 1..];
+        let value = if glued.is_empty() {
+            words.next().ok_or_else(|| format!("option requires an argument -- '{letter}'"))?
+        } else {
+            OsStr::from_bytes(glued).to_owned()
+        };
+        plain.push(joined(&[form.as_bytes(), b"=", value.as_bytes()]));
+        return Ok(());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command() -> Command {
+        Command::new("t")
+            .arg(Arg::new("mount").short('m').long("mount").num_args(0..=1).require_equals(true))
+            .arg(Arg::new("monotonic").long("monotonic"))
+            .arg(Arg::new("time").short('T').long("time").action(ArgAction::SetTrue))
+            .arg(Arg::new("trace").long("trace").action(ArgAction::SetTrue))
+            .arg(Arg::new("wd").short('w').long("wd"))
+            .arg(Arg::new("g").short('g'))
+            .arg(Arg::new("program").num_args(0..))
+    }
+
+    fn read(operands: Operands, words: &[&str]) -> (Vec<String>, Option<String>) {
+        let words = words.iter().map(OsString::from).collect();
+        let plain = plain(&command(), &["trace"], operands, words);
+        (plain.words.into_iter().map(|w| w.into_string().expect("UTF-8")).collect(), plain.mistake)
+    }
+
+    fn program(words: &[&str]) -> (Vec<String>, Option<String>) {
+        read(Operands::EndOptions, words)
+    }
+
+    #[test]
+    fn clusters_values_and_the_first_operand() {
+        assert_eq!(
+            program(&["-mTw=d", "-w", "--fork", "x", "-m"]).0,
+            ["--mount", "--time", "--wd==d", "--wd=--fork", "--", "x", "-m"]
+        );
+        assert_eq!(program(&["-gcpu:x"]).0, ["-g=cpu:x"]);
+        assert_eq!(program(&["--", "-x", "--"]).0, ["--", "-x", "--"]);
+        assert_eq!(read(Operands::Anywhere, &["x", "-m", "--", "-T"]).0, ["--mount", "--", "x", "-T"]);
+    }
+
+    #[test]
+    fn abbreviations() {
+        assert_eq!(program(&["--t"]).0, ["--time"]);
+        assert_eq!(program(&["--tr"]).0, ["--trace"]);
+        assert_eq!(program(&["--mount=f"]).0, ["--mount=f"]);
+        let ambiguous = "option '--mo' is ambiguous; possibilities: '--mount' '--monotonic'";
+        assert_eq!(program(&["--mo"]).1.as_deref(), Some(ambiguous));
+    }
+
+    #[test]
+    fn mistakes_come_after_what_stood_before() {
+        assert_eq!(
+            program(&["-T", "--bogus", "-m"]),
+            (vec!["--time".into()], Some("unrecognized option '--bogus'".into()))
+        );
+        assert_eq!(program(&["-Tx"]).1.as_deref(), Some("invalid option -- 'x'"));
+        assert_eq!(program(&["-w"]).1.as_deref(), Some("option requires an argument -- 'w'"));
+        assert_eq!(program(&["--wd"]).1.as_deref(), Some("option '--wd' requires an argument"));
+        assert_eq!(program(&["--time=1"]).1.as_deref(), Some("option '--time' doesn't allow an argument"));
+    }
+}

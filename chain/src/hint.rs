@@ -1,0 +1,98 @@
+//! Read-only probes of this machine that advice may rest on. No probe, no
+//! advice: a hint that names the wrong cause costs more than none.
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// The contents of `/proc/sys/NAME`, trimmed.
+pub fn sysctl(name: &str) -> Option<String> {
+    fs::read_to_string(Path::new("/proc/sys").join(name)).ok().map(|text| text.trim().to_owned())
+}
+
+/// Field `key` of `/proc/self/status`.
+pub fn status(key: &str) -> Option<String> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    text.lines().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim().to_owned()))
+}
+
+/// Whether capability `number` is in force.
+pub fn capable(number: u32) -> bool {
+    crate::sys::caps::get().is_ok_and(|sets| sets.effective >> number & 1 == 1)
+}
+
+/// Why `file` could not be executed.
+pub(crate) fn exec(file: &Path, errno: Errno) -> Option<String> {
+    match errno {
+        Errno::ENOENT => missing_interpreter(file),
+        Errno::EACCES => not_executable(file),
+        _ => None,
+    }
+}
+
+/// The file is there, so what is missing is what it names: the program of its
+/// `#!` line or its ELF loader (execve(2), ENOENT).
+fn missing_interpreter(file: &Path) -> Option<String> {
+    let mut head = vec![0; 4096];
+    let mut opened = fs::OpenOptions::new();
+    opened.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    #[allow(clippy::disallowed_methods, reason = "opened to read")]
+    let length = opened.open(file).ok()?.read(&mut head).ok()?;
+    head.truncate(length);
+    let (interpreter, what) = match head.strip_prefix(b"#!") {
+        Some(line) => {
+            let line = line.split(|b| *b == b'\n').next()?.trim_ascii();
+            (line.split(u8::is_ascii_whitespace).next()?.to_vec(), "its #! line names")
+        }
+        None => (elf_loader(&head)?, "its ELF loader is"),
+    };
+    let interpreter = Path::new(OsStr::from_bytes(&interpreter));
+    if access(interpreter, AccessFlags::F_OK).is_ok() {
+        return None;
+    }
+    Some(format!("{} exists, but {what} {}, which does not", file.display(), interpreter.display()))
+}
+
+/// `PT_INTERP` of a 64-bit little-endian ELF file, from its first bytes
+/// (elf(5)).
+fn elf_loader(head: &[u8]) -> Option<Vec<u8>> {
+    const PT_INTERP: u32 = 3;
+    let number = |at: usize, size: usize| -> Option<usize> {
+        let bytes = head.get(at..at.checked_add(size)?)?;
+        bytes.iter().rev().try_fold(0usize, |sum, byte| sum.checked_mul(256)?.checked_add((*byte).into()))
+    };
+    if !head.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    (0..count).find_map(|i| {
+        let header = table.checked_add(i.checked_mul(size)?)?;
+        if number(header, 4)? != PT_INTERP as usize {
+            return None;
+        }
+        let start = number(header.checked_add(8)?, 8)?;
+        let name = head.get(start..start.checked_add(number(header.checked_add(32)?, 8)?)?)?;
+        Some(name.split(|b| *b == 0).next()?.to_vec())
+    })
+}
+
+/// Which of the two: no execute bit, or a mount with noexec.
+fn not_executable(file: &Path) -> Option<String> {
+    let about = fs::metadata(file).ok()?;
+    if !about.is_file() {
+        return None;
+    }
+    if about.permissions().mode() & 0o111 == 0 {
+        return Some(format!("{} has no execute permission: chmod +x it", file.display()));
+    }
+    let mount = nix::sys::statvfs::statvfs(file).ok()?;
+    mount
+        .flags()
+        .contains(nix::sys::statvfs::FsFlags::ST_NOEXEC)
+        .then(|| format!("{} is on a file system that is mounted noexec", file.display()))
+}

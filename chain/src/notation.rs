@@ -1,0 +1,116 @@
+//! How strace writes strings, flags and modes (strace(1), "FORMAT").
+
+use std::ffi::OsStr;
+use std::fmt::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+
+/// Bytes as a C string: `"a\n\0011"`, with the shortest octal escapes.
+pub struct Quoted<'a>(pub &'a [u8]);
+
+impl<'a> From<&'a OsStr> for Quoted<'a> {
+    fn from(text: &'a OsStr) -> Self {
+        Self(text.as_bytes())
+    }
+}
+
+/// `text` as strace quotes it.
+pub fn quoted<T: AsRef<OsStr> + ?Sized>(text: &T) -> Quoted<'_> {
+    Quoted(text.as_ref().as_bytes())
+}
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for (i, byte) in self.0.iter().enumerate() {
+            match byte {
+                b'"' => f.write_str("\\\"")?,
+                b'\\' => f.write_str("\\\\")?,
+                b'\t' => f.write_str("\\t")?,
+                b'\n' => f.write_str("\\n")?,
+                0x0b => f.write_str("\\v")?,
+                0x0c => f.write_str("\\f")?,
+                b'\r' => f.write_str("\\r")?,
+                b' '..=b'~' => f.write_char(char::from(*byte))?,
+                _ => {
+                    let digit_follows =
+                        self.0.get(i + 1).is_some_and(|b| (b'0'..=b'7').contains(b) || b.is_ascii_digit());
+                    if digit_follows { write!(f, "\\{byte:03o}")? } else { write!(f, "\\{byte:o}")? }
+                }
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// `Some` text quoted, `None` as `NULL`.
+pub struct OrNull<'a>(pub Option<&'a OsStr>);
+
+impl fmt::Display for OrNull<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(text) => quoted(text).fmt(f),
+            None => f.write_str("NULL"),
+        }
+    }
+}
+
+/// Flags joined by `|`, in the order of `table` (ascending bits); what the
+/// table does not know as one hexadecimal number, nothing at all as `0`.
+pub struct Flags<'a, T: Copy + Into<u64>> {
+    /// The bits.
+    pub bits: T,
+    /// Bits and their names, ascending.
+    pub table: &'a [(u64, &'static str)],
+}
+
+impl<T: Copy + Into<u64>> fmt::Display for Flags<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest: u64 = self.bits.into();
+        let mut first = true;
+        for &(bit, name) in self.table {
+            if bit != 0 && rest & bit == bit {
+                if !first {
+                    f.write_char('|')?;
+                }
+                f.write_str(name)?;
+                rest &= !bit;
+                first = false;
+            }
+        }
+        if rest != 0 {
+            if !first {
+                f.write_char('|')?;
+            }
+            return write!(f, "{rest:#x}");
+        }
+        if first { f.write_char('0') } else { Ok(()) }
+    }
+}
+
+/// A file mode: a leading 0 and three digits at least (`0755`).
+pub struct Mode(pub u32);
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.write_str("000") } else { write!(f, "0{:o}", self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_as_strace_writes_them() {
+        assert_eq!(Quoted(b"a\"b\\\n\x01\x0211\xc3\xa9").to_string(), r#""a\"b\\\n\1\00211\303\251""#);
+    }
+
+    #[test]
+    fn flags_and_modes() {
+        let table = &[(1, "A"), (4, "B")];
+        assert_eq!(Flags { bits: 5u32, table }.to_string(), "A|B");
+        assert_eq!(Flags { bits: 0u32, table }.to_string(), "0");
+        assert_eq!(Flags { bits: 9u32, table }.to_string(), "A|0x8");
+        assert_eq!(Mode(0o755).to_string(), "0755");
+    }
+}

@@ -1,0 +1,82 @@
+//! Who the process is: users and groups (credentials(7)).
+//!
+//! The raw calls change this thread alone; a link of the chain has one.
+
+use super::{Call, check};
+use std::fmt;
+
+/// setuid(2).
+pub struct SetUid(pub u32);
+
+impl fmt::Display for SetUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "setuid({}", self.0)
+    }
+}
+
+impl Call for SetUid {
+    type Out = ();
+    const NAME: &'static str = "setuid";
+    fn why(&self) -> String {
+        format!("become user {}, who owns what the program makes; leaving user 0 gives up capabilities", self.0)
+    }
+    fn cannot(&self) -> String {
+        format!("cannot set the user id to {}: setuid failed", self.0)
+    }
+    fn enter(&self) -> nix::Result<()> {
+        #[allow(unsafe_code)]
+        // SAFETY: takes one integer.
+        check(unsafe { libc::syscall(libc::SYS_setuid, self.0) }).map(drop)
+    }
+}
+
+/// setgid(2).
+pub struct SetGid(pub u32);
+
+impl fmt::Display for SetGid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "setgid({}", self.0)
+    }
+}
+
+impl Call for SetGid {
+    type Out = ();
+    const NAME: &'static str = "setgid";
+    fn why(&self) -> String {
+        format!("become group {}; supplementary groups are another call", self.0)
+    }
+    fn cannot(&self) -> String {
+        format!("cannot set the group id to {}: setgid failed", self.0)
+    }
+    fn enter(&self) -> nix::Result<()> {
+        #[allow(unsafe_code)]
+        // SAFETY: takes one integer.
+        check(unsafe { libc::syscall(libc::SYS_setgid, self.0) }).map(drop)
+    }
+}
+
+/// setgroups(2): the supplementary groups.
+pub struct SetGroups<'a>(pub &'a [u32]);
+
+impl fmt::Display for SetGroups<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        write!(f, "setgroups({}, [{}]", groups.len(), groups.join(", "))
+    }
+}
+
+impl Call for SetGroups<'_> {
+    type Out = ();
+    const NAME: &'static str = "setgroups";
+    fn why(&self) -> String {
+        "a supplementary group left over would still open its files".to_owned()
+    }
+    fn cannot(&self) -> String {
+        "setgroups failed".to_owned()
+    }
+    fn enter(&self) -> nix::Result<()> {
+        #[allow(unsafe_code)]
+        // SAFETY: the pointer and the length are of one slice.
+        check(unsafe { libc::syscall(libc::SYS_setgroups, self.0.len(), self.0.as_ptr()) }).map(drop)
+    }
+}

@@ -1,0 +1,70 @@
+//! Every call that changes something, as a value that knows its notation, its
+//! lesson and its error. Tools make calls through [`make`] and know nothing
+//! of tracing, so message, trace and lesson cannot drift apart.
+#![allow(clippy::disallowed_methods, reason = "this is the room that may")]
+
+pub mod caps;
+pub mod file;
+pub mod host;
+pub mod identity;
+pub mod mount;
+pub mod namespace;
+pub mod process;
+
+use crate::error::SysError;
+use crate::trace;
+use nix::errno::Errno;
+use std::fmt;
+
+/// One call that changes something. `Display` writes it as strace does, up to
+/// the closing parenthesis.
+pub trait Call: fmt::Display {
+    /// What it gives when it succeeds.
+    type Out;
+    /// The system call's name, for the strace filter and the man page.
+    const NAME: &'static str;
+    /// Why it is made: one sentence, for `--explain`.
+    fn why(&self) -> String;
+    /// The error's words, up to the reason: `cannot X OBJECT`.
+    fn cannot(&self) -> String;
+    /// One thing to do about `errno`, if a probe of this machine confirms the
+    /// cause.
+    fn hint(&self, _errno: Errno) -> Option<String> {
+        None
+    }
+    /// Asks the kernel: the only line that does.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    fn enter(&self) -> nix::Result<Self::Out>;
+    /// The result as strace writes it.
+    fn returned(&self, _out: &Self::Out) -> String {
+        "0".to_owned()
+    }
+}
+
+/// Makes `call`: explains it, asks the kernel, shows the result.
+///
+/// # Errors
+/// The call's own words, the kernel's reason and, where a probe confirms the
+/// cause, a hint.
+pub fn make<C: Call>(call: &C) -> Result<C::Out, SysError> {
+    quietly(call).map_err(|errno| SysError { what: call.cannot(), errno, hint: call.hint(errno) })
+}
+
+/// [`make`] for a caller that expects a refusal and goes another way: it is
+/// traced alike, but no message is made.
+///
+/// # Errors
+/// The kernel's reason alone.
+pub fn quietly<C: Call>(call: &C) -> Result<C::Out, Errno> {
+    trace::why(call);
+    let result = call.enter();
+    trace::result(call, result.as_ref().map_err(|errno| *errno));
+    result
+}
+
+/// The kernel's reason in a libc-style return value.
+pub(crate) fn check(result: libc::c_long) -> nix::Result<libc::c_long> {
+    Errno::result(result)
+}

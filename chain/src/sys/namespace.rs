@@ -1,0 +1,98 @@
+//! Namespaces (namespaces(7)).
+
+use super::{Call, check};
+use crate::notation::Flags;
+use std::fmt;
+
+/// A set of namespace kinds, as the bits of clone(2). nix's own type lacks
+/// `CLONE_NEWTIME` and would drop it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Namespaces(pub u32);
+
+impl Namespaces {
+    /// No kind.
+    pub const NONE: Self = Self(0);
+    /// Time (`CLONE_NEWTIME`, Linux 5.6).
+    pub const TIME: Self = Self(0x80);
+    /// Mounts.
+    pub const MOUNT: Self = Self(0x0002_0000);
+    /// cgroups.
+    pub const CGROUP: Self = Self(0x0200_0000);
+    /// Host name and domain name.
+    pub const UTS: Self = Self(0x0400_0000);
+    /// System V IPC and POSIX message queues.
+    pub const IPC: Self = Self(0x0800_0000);
+    /// Users, groups and capabilities.
+    pub const USER: Self = Self(0x1000_0000);
+    /// Process ids.
+    pub const PID: Self = Self(0x2000_0000);
+    /// Network.
+    pub const NET: Self = Self(0x4000_0000);
+
+    const TABLE: &'static [(u64, &'static str)] = &[
+        (0x80, "CLONE_NEWTIME"),
+        (0x0002_0000, "CLONE_NEWNS"),
+        (0x0200_0000, "CLONE_NEWCGROUP"),
+        (0x0400_0000, "CLONE_NEWUTS"),
+        (0x0800_0000, "CLONE_NEWIPC"),
+        (0x1000_0000, "CLONE_NEWUSER"),
+        (0x2000_0000, "CLONE_NEWPID"),
+        (0x4000_0000, "CLONE_NEWNET"),
+    ];
+
+    /// Whether all of `kinds` are in the set.
+    pub fn has(self, kinds: Self) -> bool {
+        self.0 & kinds.0 == kinds.0
+    }
+
+    /// Adds `kinds`.
+    pub fn add(&mut self, kinds: Self) {
+        self.0 |= kinds.0;
+    }
+}
+
+impl fmt::Display for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Flags { bits: self.0, table: Self::TABLE }.fmt(f)
+    }
+}
+
+/// unshare(2): moves the caller into new namespaces.
+pub struct Unshare(pub Namespaces);
+
+impl fmt::Display for Unshare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unshare({}", self.0)
+    }
+}
+
+impl Call for Unshare {
+    type Out = ();
+    const NAME: &'static str = "unshare";
+    fn why(&self) -> String {
+        "what this process changes from here on is its own: others keep the namespaces they have".to_owned()
+    }
+    fn cannot(&self) -> String {
+        "unshare failed".to_owned()
+    }
+    fn enter(&self) -> nix::Result<()> {
+        #[allow(unsafe_code)]
+        // SAFETY: takes one integer and touches no memory of ours.
+        let result = unsafe { libc::syscall(libc::SYS_unshare, libc::c_ulong::from(self.0.0)) };
+        check(result).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_written_ascending_and_time_is_not_lost() {
+        let mut kinds = Namespaces::PID;
+        kinds.add(Namespaces::TIME);
+        kinds.add(Namespaces::MOUNT);
+        assert_eq!(Unshare(kinds).to_string(), "unshare(CLONE_NEWTIME|CLONE_NEWNS|CLONE_NEWPID");
+        assert_eq!(Unshare(Namespaces::NONE).to_string(), "unshare(0");
+    }
+}

@@ -1,0 +1,242 @@
+//! The process itself: where it is, what it becomes, whom it starts.
+
+use super::{Call, check};
+use crate::notation::quoted;
+use crate::trace;
+use nix::NixPath;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+
+/// Declares a call that takes one path.
+macro_rules! one_path {
+    ($(#[$doc:meta])* $name:ident, $syscall:literal, $number:expr, $cannot:literal, $why:literal) => {
+        $(#[$doc])*
+        pub struct $name<'a>(pub &'a OsStr);
+
+        impl fmt::Display for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($syscall, "({}"), quoted(self.0))
+            }
+        }
+
+        impl Call for $name<'_> {
+            type Out = ();
+            const NAME: &'static str = $syscall;
+            fn why(&self) -> String {
+                $why.to_owned()
+            }
+            fn cannot(&self) -> String {
+                format!($cannot, self.0.display())
+            }
+            fn enter(&self) -> nix::Result<()> {
+                self.0.with_nix_path(|path| {
+                    #[allow(unsafe_code)]
+                    // SAFETY: the C string lives through the call.
+                    let result = unsafe { libc::syscall($number, path.as_ptr()) };
+                    check(result).map(drop)
+                })?
+            }
+        }
+    };
+}
+
+one_path!(
+    /// chdir(2).
+    ChDir, "chdir", libc::SYS_chdir, "cannot chdir to '{}'",
+    "relative paths start here from now on"
+);
+one_path!(
+    /// chroot(2): does not move the working folder.
+    ChRoot, "chroot", libc::SYS_chroot, "cannot change root directory to '{}'",
+    "every path that begins with / starts in this folder from now on"
+);
+
+/// The environment of the next program.
+#[derive(Debug, Clone, Copy)]
+pub enum Environment<'a> {
+    /// Ours, byte for byte.
+    Inherited,
+    /// These `NAME=VALUE` words alone.
+    Only(&'a [OsString]),
+}
+
+#[allow(unsafe_code)]
+unsafe extern "C" {
+    static environ: *const *const libc::c_char;
+}
+
+/// execve(2): becomes another program; returns only to report.
+pub struct Execve<'a> {
+    /// The file.
+    pub path: &'a OsStr,
+    /// The words it sees, its name first.
+    pub argv: &'a [OsString],
+    /// Its environment.
+    pub env: Environment<'a>,
+}
+
+impl Execve<'_> {
+    fn variables(&self) -> usize {
+        match self.env {
+            Environment::Inherited => std::env::vars_os().count(),
+            Environment::Only(words) => words.len(),
+        }
+    }
+
+    /// Makes the call. Not through [`make`](super::make): its line comes
+    /// before, as there is nobody to write it after.
+    ///
+    /// # Errors
+    /// The kernel's reason; a NUL inside a word is `EINVAL`.
+    pub fn become_it(&self) -> Result<Infallible, Errno> {
+        trace::why(self);
+        trace::no_result(self);
+        let result = self.enter();
+        trace::result(self, result.as_ref().map_err(|errno| *errno));
+        result
+    }
+}
+
+impl fmt::Display for Execve<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "execve({}, [", quoted(self.path))?;
+        for (i, word) in self.argv.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, quoted(word))?;
+        }
+        let variables = self.variables();
+        write!(f, "], /* {variables} var{} */", if variables == 1 { "" } else { "s" })
+    }
+}
+
+fn c_strings(words: &[OsString]) -> nix::Result<Vec<CString>> {
+    words.iter().map(|word| CString::new(word.as_bytes()).map_err(|_| Errno::EINVAL)).collect()
+}
+
+fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
+    words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
+}
+
+impl Call for Execve<'_> {
+    type Out = Infallible;
+    const NAME: &'static str = "execve";
+    fn why(&self) -> String {
+        format!("this process becomes {}: same process id, same namespaces, same limits", self.path.display())
+    }
+    fn cannot(&self) -> String {
+        format!("failed to execute {}", self.path.display())
+    }
+    fn enter(&self) -> nix::Result<Infallible> {
+        let path = CString::new(self.path.as_bytes()).map_err(|_| Errno::EINVAL)?;
+        let argv = c_strings(self.argv)?;
+        let argv = pointers(&argv);
+        let only = match self.env {
+            Environment::Inherited => None,
+            Environment::Only(words) => Some(c_strings(words)?),
+        };
+        let only = only.as_deref().map(pointers);
+        #[allow(unsafe_code)]
+        // SAFETY: path, argv and envp end in NUL and live through the call;
+        // nothing changes `environ` in a process of one thread.
+        unsafe {
+            let envp = only.as_ref().map_or(environ, Vec::as_ptr);
+            libc::syscall(libc::SYS_execve, path.as_ptr(), argv.as_ptr(), envp);
+        }
+        Err(Errno::last())
+    }
+}
+
+/// Which of the two a process is after [`Fork`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forked {
+    /// The caller; the child's pid.
+    Parent(Pid),
+    /// The child.
+    Child,
+}
+
+/// clone(2) as fork: a copy of this process. Only while it has one thread.
+pub struct Fork;
+
+impl fmt::Display for Fork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("clone(child_stack=NULL, flags=SIGCHLD")
+    }
+}
+
+impl Call for Fork {
+    type Out = Forked;
+    const NAME: &'static str = "clone";
+    fn why(&self) -> String {
+        "a new pid namespace holds only processes born in it: the first child is its process 1".to_owned()
+    }
+    fn cannot(&self) -> String {
+        "fork failed".to_owned()
+    }
+    fn enter(&self) -> nix::Result<Forked> {
+        #[allow(unsafe_code)]
+        // SAFETY: without CLONE_VM the child has its own copy of everything,
+        // and with a NULL stack it goes on where the parent is; this process
+        // has one thread, so no lock is held by anybody who is not copied.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };
+        match check(pid)? {
+            0 => {
+                trace::in_child();
+                Ok(Forked::Child)
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "pids are ints")]
+            pid => Ok(Forked::Parent(Pid::from_raw(pid as i32))),
+        }
+    }
+    fn returned(&self, out: &Forked) -> String {
+        match out {
+            Forked::Parent(pid) => pid.to_string(),
+            Forked::Child => String::new(),
+        }
+    }
+}
+
+/// kill(2).
+pub struct Kill {
+    /// Whom.
+    pub pid: Pid,
+    /// With what.
+    pub signal: nix::sys::signal::Signal,
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kill({}, {}", self.pid, self.signal)
+    }
+}
+
+impl Call for Kill {
+    type Out = ();
+    const NAME: &'static str = "kill";
+    fn why(&self) -> String {
+        format!("process {} is to get {}", self.pid, self.signal)
+    }
+    fn cannot(&self) -> String {
+        format!("cannot send {} to process {}", self.signal, self.pid)
+    }
+    fn enter(&self) -> nix::Result<()> {
+        nix::sys::signal::kill(self.pid, self.signal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notation() {
+        let argv = [OsString::from("true"), OsString::from("a b")];
+        let exec = Execve { path: OsStr::new("/bin/true"), argv: &argv, env: Environment::Only(&[]) };
+        assert_eq!(exec.to_string(), r#"execve("/bin/true", ["true", "a b"], /* 0 vars */"#);
+        assert_eq!(ChDir(OsStr::new("/")).to_string(), r#"chdir("/""#);
+    }
+}

@@ -1,0 +1,93 @@
+//! `--trace` and `--explain`: the calls a tool makes, in strace's notation,
+//! on standard error.
+//!
+//! `RS_TRACE=trace` or `RS_TRACE=explain` in the environment turns it on for
+//! every link of a chain; the flag only for the tool that has it.
+
+use crate::error::{strerror, write_stderr};
+use crate::sys::Call;
+use nix::errno::Errno;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+static LEVEL: AtomicU8 = AtomicU8::new(0);
+static IN_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// Nothing.
+    Off = 0,
+    /// A line for each call.
+    Trace = 1,
+    /// Before it, a line that says why.
+    Explain = 2,
+}
+
+/// Raises the level; a flag and the environment may both ask.
+pub fn raise(level: Level) {
+    LEVEL.fetch_max(level as u8, Ordering::Relaxed);
+}
+
+/// Takes the level that `RS_TRACE` asks for.
+pub(crate) fn from_environment() {
+    match std::env::var_os("RS_TRACE") {
+        Some(word) if word == "trace" => raise(Level::Trace),
+        Some(word) if word == "explain" => raise(Level::Explain),
+        _ => {}
+    }
+}
+
+/// Whether calls are shown.
+pub fn on() -> bool {
+    LEVEL.load(Ordering::Relaxed) >= Level::Trace as u8
+}
+
+fn explaining() -> bool {
+    LEVEL.load(Ordering::Relaxed) >= Level::Explain as u8
+}
+
+/// From now on lines begin with `[pid N] `: this is a forked child.
+pub(crate) fn in_child() {
+    IN_CHILD.store(true, Ordering::Relaxed);
+}
+
+/// The pid as the mounted `/proc` counts it: inside a new pid namespace
+/// getpid would say 1.
+fn prefix() -> String {
+    if !IN_CHILD.load(Ordering::Relaxed) {
+        return String::new();
+    }
+    match std::fs::read_link("/proc/self") {
+        Ok(pid) => format!("[pid {}] ", pid.display()),
+        Err(_) => format!("[pid {}] ", std::process::id()),
+    }
+}
+
+/// Says why `call` is about to be made.
+pub(crate) fn why(call: &impl Call) {
+    if explaining() {
+        write_stderr(&format!("{}# {}\n", prefix(), call.why()));
+    }
+}
+
+/// Writes the line of `call`.
+pub(crate) fn result<C: Call>(call: &C, result: Result<&C::Out, Errno>) {
+    if on() {
+        let end = match result {
+            Ok(out) => call.returned(out),
+            Err(errno) => format!("-1 {errno:?} ({})", strerror(errno)),
+        };
+        // A child of fork has no line of its own: the parent writes the call.
+        if !end.is_empty() {
+            write_stderr(&format!("{}{call}) = {end}\n", prefix()));
+        }
+    }
+}
+
+/// Writes the line of a call that does not return when it succeeds.
+pub(crate) fn no_result(call: &impl Call) {
+    if on() {
+        write_stderr(&format!("{}{call}) = ?\n", prefix()));
+    }
+}
