@@ -3,7 +3,6 @@
 
 use crate::error::{Failure, strerror};
 use crate::hint;
-use crate::startup;
 use crate::sys::process::{Environment, Execve};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
@@ -67,7 +66,6 @@ impl Program<'_> {
     /// # Errors
     /// Returns only to report.
     pub fn become_it(&self) -> Result<Infallible, ExecError> {
-        startup::close_again();
         let failed = |errno, file| ExecError { program: self.file.to_owned(), file, errno };
         if self.file.is_empty() {
             return Err(failed(Errno::ENOENT, None));

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod args;
+pub mod capability;
 pub mod child;
 pub mod error;
 pub mod exec;

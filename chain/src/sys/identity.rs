@@ -5,12 +5,21 @@
 use super::{Call, check};
 use std::fmt;
 
+/// An id as strace writes it: the one that means "none" is -1.
+struct Id(u32);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == u32::MAX { f.write_str("-1") } else { self.0.fmt(f) }
+    }
+}
+
 /// setuid(2).
 pub struct SetUid(pub u32);
 
 impl fmt::Display for SetUid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "setuid({}", self.0)
+        write!(f, "setuid({}", Id(self.0))
     }
 }
 
@@ -35,7 +44,7 @@ pub struct SetGid(pub u32);
 
 impl fmt::Display for SetGid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "setgid({}", self.0)
+        write!(f, "setgid({}", Id(self.0))
     }
 }
 
@@ -60,7 +69,7 @@ pub struct SetGroups<'a>(pub &'a [u32]);
 
 impl fmt::Display for SetGroups<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        let groups: Vec<String> = self.0.iter().map(|id| Id(*id).to_string()).collect();
         write!(f, "setgroups({}, [{}]", groups.len(), groups.join(", "))
     }
 }

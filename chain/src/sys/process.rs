@@ -2,7 +2,7 @@
 
 use super::{Call, check};
 use crate::notation::quoted;
-use crate::trace;
+use crate::{startup, trace};
 use nix::NixPath;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -96,6 +96,7 @@ impl Execve<'_> {
     pub fn become_it(&self) -> Result<Infallible, Errno> {
         trace::why(self);
         trace::no_result(self);
+        startup::close_again();
         let result = self.enter();
         trace::result(self, result.as_ref().map_err(|errno| *errno));
         result
@@ -160,19 +161,20 @@ pub enum Forked {
 }
 
 /// clone(2) as fork: a copy of this process. Only while it has one thread.
-pub struct Fork;
+/// Holds why it is wanted, for `--explain`.
+pub struct Fork<'a>(pub &'a str);
 
-impl fmt::Display for Fork {
+impl fmt::Display for Fork<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("clone(child_stack=NULL, flags=SIGCHLD")
     }
 }
 
-impl Call for Fork {
+impl Call for Fork<'_> {
     type Out = Forked;
     const NAME: &'static str = "clone";
     fn why(&self) -> String {
-        "a new pid namespace holds only processes born in it: the first child is its process 1".to_owned()
+        self.0.to_owned()
     }
     fn cannot(&self) -> String {
         "fork failed".to_owned()
@@ -204,13 +206,25 @@ impl Call for Fork {
 pub struct Kill {
     /// Whom.
     pub pid: Pid,
-    /// With what.
-    pub signal: nix::sys::signal::Signal,
+    /// With what; a number, as nix knows no real-time signals.
+    pub signal: i32,
+}
+
+impl Kill {
+    /// The signal as strace writes it.
+    fn name(&self) -> String {
+        match nix::sys::signal::Signal::try_from(self.signal) {
+            Ok(signal) => signal.to_string(),
+            Err(_) if self.signal == 32 => "SIGRTMIN".to_owned(),
+            Err(_) if (33..=64).contains(&self.signal) => format!("SIGRT_{}", self.signal - 32),
+            Err(_) => self.signal.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Kill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kill({}, {}", self.pid, self.signal)
+        write!(f, "kill({}, {}", self.pid, self.name())
     }
 }
 
@@ -218,13 +232,15 @@ impl Call for Kill {
     type Out = ();
     const NAME: &'static str = "kill";
     fn why(&self) -> String {
-        format!("process {} is to get {}", self.pid, self.signal)
+        format!("process {} is to get {}", self.pid, self.name())
     }
     fn cannot(&self) -> String {
-        format!("cannot send {} to process {}", self.signal, self.pid)
+        format!("cannot send signal {} to process {}", self.signal, self.pid)
     }
     fn enter(&self) -> nix::Result<()> {
-        nix::sys::signal::kill(self.pid, self.signal)
+        #[allow(unsafe_code)]
+        // SAFETY: takes two integers.
+        check(unsafe { libc::syscall(libc::SYS_kill, self.pid.as_raw(), self.signal) }).map(drop)
     }
 }
 
@@ -238,5 +254,9 @@ mod tests {
         let exec = Execve { path: OsStr::new("/bin/true"), argv: &argv, env: Environment::Only(&[]) };
         assert_eq!(exec.to_string(), r#"execve("/bin/true", ["true", "a b"], /* 0 vars */"#);
         assert_eq!(ChDir(OsStr::new("/")).to_string(), r#"chdir("/""#);
+        let kill = |signal| Kill { pid: Pid::from_raw(5), signal }.to_string();
+        assert_eq!(kill(libc::SIGKILL), "kill(5, SIGKILL");
+        assert_eq!(kill(34), "kill(5, SIGRT_2");
+        assert_eq!(kill(70), "kill(5, 70");
     }
 }
