@@ -11,11 +11,47 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Says aloud that a test is skipped, and why; fails where `RS_MUST` is set.
-pub fn skip(why: &str) {
-    assert!(std::env::var_os("RS_MUST").is_none(), "RS_MUST is set, and this machine lacks: {why}");
-    // Past the test runner's capture, so that it is seen.
-    crate::error::write_stderr(&format!("skipped: needs {why}\n"));
+/// Says aloud that a test is skipped, and why. Fails instead where `RS_MUST`
+/// is set, unless the need cannot be met in this lane of `check`: see
+/// [`lane_has`]. `check` sees to it that each test runs in some lane.
+pub fn skip(need: &str) {
+    let thread = std::thread::current();
+    skip_named(need, thread.name().unwrap_or("main"));
+}
+
+/// [`skip`] for a part of a test that has a name of its own.
+fn skip_named(need: &str, name: &str) {
+    let lane = std::env::var("RS_LANE").unwrap_or_default();
+    let must = std::env::var_os("RS_MUST").is_some() && lane_has(&lane, need);
+    assert!(!must, "RS_MUST is set, and this machine lacks: {need}");
+    // Past the test runner's capture, so that it is seen. One form for check.
+    crate::error::write_stderr(&format!("skipped: {name}: needs {need}\n"));
+}
+
+/// Whether `need` can be met in `lane` (`RS_LANE`, which `check` sets) at all:
+///
+/// | lane     | is                                     | cannot have      |
+/// |----------|----------------------------------------|------------------|
+/// | `root`   | root, on this machine                  | `user`           |
+/// | `user`   | an ordinary user, on this machine      | `root`           |
+/// | `userns` | inside `unshare -r`                    | `root`, `user`   |
+/// | `v2`     | root in a machine with cgroup v2 alone | `user`, `v1`     |
+/// | `v1`     | root in a machine with cgroup v1 alone | `user`, `v2`     |
+///
+/// `v2-user` and `v1-user` are those machines for an ordinary user. This
+/// machine has `v1` or `v2`, never both. Programs can be had everywhere.
+fn lane_has(lane: &str, need: &str) -> bool {
+    let (machine, who) = match lane.split_once('-') {
+        Some((machine, who)) => (machine, who),
+        None if lane.starts_with('v') => (lane, "root"),
+        None => ("", lane),
+    };
+    match need {
+        "root" => !matches!(who, "user" | "userns"),
+        "user" => !matches!(who, "root" | "userns"),
+        "v1" | "v2" => machine == need,
+        _ => true,
+    }
 }
 
 /// Whether what `need` names is here: `root`, `user` (not root), `v1`, `v2`
@@ -305,4 +341,23 @@ pub fn inject(program: &Path, args: &[&str], call: &str, errno: &str, when: u32)
     command.arg("-e").arg(format!("trace={call}")).arg("-e").arg(format!("inject={call}:error={errno}:when={when}"));
     command.arg(program).args(args).stdin(Stdio::null());
     command.output().expect("strace starts").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_lane_can_have() {
+        let lacks = |lane| {
+            ["root", "user", "v1", "v2", "strace"].into_iter().filter(|n| !lane_has(lane, n)).collect::<Vec<_>>()
+        };
+        assert_eq!(lacks("root"), ["user", "v1", "v2"]);
+        assert_eq!(lacks("user"), ["root", "v1", "v2"]);
+        assert_eq!(lacks("userns"), ["root", "user", "v1", "v2"]);
+        assert_eq!(lacks("v2"), ["user", "v1"]);
+        assert_eq!(lacks("v2-user"), ["root", "v1"]);
+        assert_eq!(lacks("v1"), ["user", "v2"]);
+        assert_eq!(lacks(""), ["v1", "v2"]);
+    }
 }

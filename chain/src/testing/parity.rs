@@ -14,7 +14,7 @@
 //!
 //! Each script runs in an empty folder of its own, at most 20 s.
 
-use super::{Ran, Scratch, have, skip};
+use super::{Ran, Scratch, have, skip_named};
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -75,9 +75,7 @@ pub fn parity(text: &str, links: &Path) -> Tally {
     let mut differences = String::new();
     for case in Case::all_in(text).iter().filter(|case| case.name.contains(&only)) {
         if let Some(lacking) = case.said("needs").find(|need| !have(need)) {
-            if lacking != "v1" && lacking != "v2" {
-                skip(&format!("{lacking} (case {})", case.name));
-            }
+            skip_named(lacking, &format!("case {}", case.name));
             tally.skipped += 1;
             continue;
         }
