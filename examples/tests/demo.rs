@@ -1,0 +1,212 @@
+//! `./demo`: the whole container, and nothing left of it whichever way it
+//! ends.
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
+
+mod common;
+
+use chain::testing::{Ran, needs};
+use common::{Stage, Terminal, top, within};
+use std::process::Command;
+
+fn demo(stage: &Stage) -> Command {
+    stage.command(top().join("demo"))
+}
+
+fn ran(mut command: Command) -> Ran {
+    command.output().expect("it starts").into()
+}
+
+/// The value of `key` in a report.
+fn value<'a>(report: &'a str, key: &str) -> &'a str {
+    let line = report.lines().find(|line| line.len() > 14 && line[..14].trim_end() == key);
+    line.map_or("", |line| line[15..].trim_end())
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && text.split('-').map(str::len).collect::<Vec<_>>() == [8, 4, 4, 4, 12]
+}
+
+/// What is the same with and without limits.
+fn shows_isolation(report: &str) {
+    assert!(value(report, "user").starts_with("uid 0,"), "{report}");
+    assert!(is_uuid(value(report, "hostname")), "{report}");
+    assert_eq!(value(report, "process 1"), "sh (this shell is process 1)");
+    for process in value(report, "/proc").split(' ') {
+        let (_, name) = process.split_once(':').expect("pid:name");
+        assert_eq!(name, "sh", "only the payload's own processes: {report}");
+    }
+    assert_eq!(value(report, "/dev/null"), "works");
+    let bounding = u64::from_str_radix(value(report, "CapBnd"), 16).expect("a number");
+    assert_eq!(bounding >> 18 & 1, 0, "cap_sys_chroot is in the bounding set: {report}");
+}
+
+#[test]
+fn the_report_shows_a_limited_container() {
+    needs!("root");
+    let stage = Stage::new();
+    let ran = ran(demo(&stage));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    shows_isolation(&ran.stdout);
+    assert_eq!(value(&ran.stdout, "memory"), "9998336 bytes");
+    assert_eq!(value(&ran.stdout, "cpu"), "300000 of 1000000 us: 30 %");
+    let id = value(&ran.stdout, "hostname");
+    assert!(value(&ran.stdout, "group").contains(id), "the payload is in the group: {}", ran.stdout);
+    assert_eq!(stage.left(id), Vec::<String>::new());
+}
+
+fn as_nobody(stage: &Stage, args: &[&str]) -> Command {
+    let mut command = stage.command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(top().join("demo")).args(args);
+    command.env("HOME", stage.tmp());
+    command
+}
+
+#[test]
+fn an_ordinary_user_gets_the_same_without_limits() {
+    needs!("root", "setpriv");
+    let stage = Stage::new();
+    let ran = ran(as_nobody(&stage, &["--no-limits"]));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    shows_isolation(&ran.stdout);
+    assert_eq!(value(&ran.stdout, "limits"), "none");
+    assert_eq!(stage.left(value(&ran.stdout, "hostname")), Vec::<String>::new());
+}
+
+#[test]
+fn an_ordinary_user_never_runs_silently_without_limits() {
+    needs!("root", "setpriv");
+    let stage = Stage::new();
+    let ran = ran(as_nobody(&stage, &["--", "echo", "ran"]));
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
+    for way in ["sudo ./demo", "systemd-run --user --scope", "--no-limits"] {
+        assert!(ran.stderr.contains(way), "{}", ran.stderr);
+    }
+    assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
+#[test]
+fn a_commands_status_is_handed_on() {
+    needs!("root");
+    for (words, status) in
+        [(&["sh", "-c", "exit 7"][..], 7), (&["sh", "-c", "kill -9 $$; exit 3"], 3), (&["nothing-here"], 127)]
+    {
+        let stage = Stage::new();
+        let mut command = demo(&stage);
+        command.arg("--").args(words);
+        let ran = ran(command);
+        assert_eq!(ran.status, status, "{words:?}: {}", ran.stderr);
+        assert_eq!(stage.left(""), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_bad_image_or_option_is_one_clear_refusal() {
+    needs!("root");
+    let stage = Stage::new();
+    let mut command = demo(&stage);
+    command.env("IMAGE", "/nonexistent.tar");
+    let ran1 = ran(command);
+    assert_ne!(ran1.status, 0);
+    assert!(ran1.stderr.contains("/nonexistent.tar"), "{}", ran1.stderr);
+    assert_eq!(stage.left(""), Vec::<String>::new());
+    let mut command = demo(&stage);
+    command.arg("--bogus");
+    assert_eq!(ran(command).status, 125);
+    assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
+fn script(stage: &Stage) -> String {
+    format!("export TMPDIR='{}'; '{}'", stage.tmp().display(), top().join("demo").display())
+}
+
+#[test]
+fn a_terminal_gets_a_shell_with_job_control() {
+    needs!("root", "tmux");
+    let stage = Stage::new();
+    let terminal = Terminal::open("shell", &script(&stage));
+    terminal.wait_for("exit leaves it");
+    terminal.line("echo my pid is $$, I am $(id -u)");
+    terminal.wait_for("my pid is 1, I am 0");
+    terminal.line("hostname; echo 'host''name shown'");
+    let screen = terminal.wait_for("hostname shown");
+    let id = screen.lines().find(|line| is_uuid(line.trim())).expect("a host name").trim().to_owned();
+
+    // Ctrl-C ends the job, not the shell.
+    terminal.line("sleep 1000");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.key("C-c");
+    terminal.line("echo still $((40 + 2))");
+    terminal.wait_for("still 42");
+
+    // Ctrl-Z stops it, and jobs knows it.
+    terminal.line("sleep 1001");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.key("C-z");
+    terminal.wait_for("Stopped");
+    terminal.line("kill -9 %1; wait; echo jobs work");
+    terminal.wait_for("jobs work");
+
+    terminal.line("exit 9");
+    terminal.wait_for("[ended 9]");
+    assert_eq!(stage.left(&id), Vec::<String>::new());
+}
+
+/// The host name on `terminal`, asked of the shell inside.
+fn ask_id(terminal: &Terminal) -> String {
+    terminal.wait_for("exit leaves it");
+    terminal.line("hostname; echo 'host''name shown'");
+    let screen = terminal.wait_for("hostname shown");
+    screen.lines().find(|line| is_uuid(line.trim())).expect("a host name").trim().to_owned()
+}
+
+#[test]
+fn nothing_is_left_after_ctrl_c() {
+    needs!("root", "tmux");
+    let stage = Stage::new();
+    let terminal = Terminal::open("interrupt", &format!("{} -- sleep 1000", script(&stage)));
+    assert!(within(60, || running(&stage, "rs-unshare").is_some()), "{}", terminal.screen());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.key("C-c");
+    terminal.wait_for("[ended 130]");
+    assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
+/// The pid of the process of `stage` whose program is `name`.
+fn running(stage: &Stage, name: &str) -> Option<u32> {
+    let here = stage.tmp().display().to_string();
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let words = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let words = String::from_utf8_lossy(&words);
+        let first = words.split('\0').next()?;
+        (first.ends_with(name) && words.contains(&here)).then_some(pid)
+    })
+}
+
+fn kill_9(pid: u32) {
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill").success());
+}
+
+#[test]
+fn nothing_is_left_when_the_outermost_process_is_killed() {
+    needs!("root", "tmux");
+    // The script itself, and the outermost link of the chain.
+    for killed in ["demo", "rs-unshare"] {
+        let stage = Stage::new();
+        let terminal = Terminal::open("kill", &format!("{}; echo over", script(&stage)));
+        let id = ask_id(&terminal);
+        let pid = match killed {
+            "demo" => parent(running(&stage, "rs-unshare").expect("rs-unshare runs")),
+            name => running(&stage, name).expect("it runs"),
+        };
+        kill_9(pid);
+        terminal.wait_for("over");
+        assert_eq!(stage.left(&id), Vec::<String>::new(), "after kill -9 of {killed}");
+    }
+}
+
+fn parent(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("PPid");
+    line.trim().parse().expect("a pid")
+}
