@@ -25,6 +25,8 @@ enum Takes {
     Nothing,
     /// The rest of the word, or the next one.
     Value,
+    /// Two words; the first one may follow `=`.
+    Two,
     /// Only the long form, only after `=`.
     Optional,
 }
@@ -47,10 +49,11 @@ pub(crate) struct Plain {
 fn known(command: &Command, additions: &[&str]) -> Vec<Known> {
     let of = |arg: &Arg| {
         let takes = match arg.get_action() {
-            ArgAction::Set | ArgAction::Append => {
-                let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
-                if optional { Takes::Optional } else { Takes::Value }
-            }
+            ArgAction::Set | ArgAction::Append => match arg.get_num_args().map_or(1, |range| range.min_values()) {
+                0 => Takes::Optional,
+                2 => Takes::Two,
+                _ => Takes::Value,
+            },
             _ => Takes::Nothing,
         };
         let long: Vec<String> = arg
@@ -151,6 +154,13 @@ fn read_long(
             plain.push(joined(&[b"--", canonical, b"=", value.as_bytes()]));
             Ok(())
         }
+        (Takes::Two, first) => {
+            let few = || format!("option '--{name}' requires two arguments");
+            let first = first.map(|first| OsStr::from_bytes(first).to_owned());
+            let first = first.or_else(|| words.next()).ok_or_else(few)?;
+            plain.extend([joined(&[b"--", canonical]), first, words.next().ok_or_else(few)?]);
+            Ok(())
+        }
         (_, Some(value)) => {
             plain.push(joined(&[b"--", canonical, b"=", value]));
             Ok(())
@@ -203,6 +213,7 @@ mod tests {
             .arg(Arg::new("trace").long("trace").action(ArgAction::SetTrue))
             .arg(Arg::new("wd").short('w').long("wd"))
             .arg(Arg::new("g").short('g'))
+            .arg(Arg::new("bind").long("bind").num_args(2))
             .arg(Arg::new("program").num_args(0..))
     }
 
@@ -225,6 +236,13 @@ mod tests {
         assert_eq!(program(&["-gcpu:x"]).0, ["-g=cpu:x"]);
         assert_eq!(program(&["--", "-x", "--"]).0, ["--", "-x", "--"]);
         assert_eq!(read(Operands::Anywhere, &["x", "-m", "--", "-T"]).0, ["--mount", "--", "x", "-T"]);
+    }
+
+    #[test]
+    fn two_values() {
+        assert_eq!(program(&["--bind", "-m", "--", "x"]).0, ["--bind", "-m", "--", "--", "x"]);
+        assert_eq!(program(&["--bind=a", "b", "x"]).0, ["--bind", "a", "b", "--", "x"]);
+        assert_eq!(program(&["--bind", "a"]).1.as_deref(), Some("option '--bind' requires two arguments"));
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! Read-only probes of this machine that advice may rest on. No probe, no
 //! advice: a hint that names the wrong cause costs more than none.
 
+mod mount;
+
+pub(crate) use mount::no_pivot;
+pub use mount::{fresh, mount};
+
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsStr;

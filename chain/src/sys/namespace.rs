@@ -83,6 +83,30 @@ impl Call for Unshare {
     }
 }
 
+/// Whether this process's namespace of `kind` (`pid`, `mnt`, as in
+/// `/proc/self/ns`) is owned by its user namespace. `None` where that cannot
+/// be seen.
+pub fn is_ours(kind: &str) -> Option<bool> {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    /// `NS_GET_USERNS` (ioctl_ns(2)), Linux 4.9.
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    let namespace = std::fs::File::open(format!("/proc/self/ns/{kind}")).ok()?;
+    #[allow(unsafe_code)]
+    // SAFETY: takes no pointer, and gives a new descriptor.
+    let owner = check(unsafe { libc::syscall(libc::SYS_ioctl, namespace.as_raw_fd(), NS_GET_USERNS, 0) });
+    let owner = match owner {
+        Ok(fd) => i32::try_from(fd).ok()?,
+        // The owner is outside: the kernel shows only the caller's own and those inside it.
+        Err(nix::errno::Errno::EPERM) => return Some(false),
+        Err(_) => return None,
+    };
+    #[allow(unsafe_code)]
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    let owner = nix::sys::stat::fstat(unsafe { OwnedFd::from_raw_fd(owner) }).ok()?;
+    let own = nix::sys::stat::stat("/proc/self/ns/user").ok()?;
+    Some((owner.st_dev, owner.st_ino) == (own.st_dev, own.st_ino))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,15 @@
-//! Mounts (mount(2), mount_namespaces(7)).
+//! Mounts (mount(2), mount_namespaces(7)): the calls that take paths. Those
+//! that take descriptors are in [`tree`] and [`fresh`].
+
+pub mod fresh;
+pub mod tree;
 
 use super::{Call, check};
 use crate::notation::{Flags, OrNull, quoted};
+use fresh::with_optional;
 use nix::NixPath;
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::fmt;
-use std::ptr;
 
 const MOUNT_FLAGS: &[(u64, &str)] = &[
     (libc::MS_RDONLY, "MS_RDONLY"),
@@ -88,13 +92,6 @@ impl Call for Mount<'_> {
                 })
             })?
         })
-    }
-}
-
-fn with_optional<T>(text: Option<&OsStr>, f: impl FnOnce(*const libc::c_char) -> nix::Result<T>) -> nix::Result<T> {
-    match text {
-        None => f(ptr::null()),
-        Some(text) => text.with_nix_path(|text: &CStr| f(text.as_ptr()))?,
     }
 }
 
