@@ -12,6 +12,7 @@ use crate::{error, name as own_name};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use std::error::Error as _;
+use std::ffi::OsString;
 
 /// What tells the tools apart before their own options are read.
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +81,20 @@ pub(crate) struct Ended(pub(crate) u8);
 pub(crate) fn parse<C: CommandFactory + FromArgMatches>(tool: &Tool) -> Result<C, Ended> {
     let (argv0, words) = words();
     own_name::set(argv0.as_deref(), tool.name);
+    parse_words(tool, "", words)
+}
+
+/// Reads `words`, which stood after `verb`, into `C`.
+pub(crate) fn parse_words<C: CommandFactory + FromArgMatches>(
+    tool: &Tool,
+    verb: &str,
+    words: Vec<OsString>,
+) -> Result<C, Ended> {
     let version = format!("({}) {}", tool.name, env!("CARGO_PKG_VERSION"));
-    let command = tool.command(C::command().name(name()).bin_name(name()).version(version));
+    let called = if verb.is_empty() { name().to_owned() } else { format!("{} {verb}", name()) };
+    let command = tool.command(C::command().name(name()).bin_name(&called).version(version));
+    let usage = |tool: &Tool, reason: &str| usage(tool, &called, reason);
+    let from_clap = |tool: &Tool, error: &clap::Error| from_clap(tool, &called, error);
     let additions: Vec<&str> = tool.additions.iter().chain(&TEACHING).copied().collect();
     let plain = plain(&command, &additions, tool.operands, words);
     let argv = std::iter::once(name().into()).chain(plain.words);
@@ -112,21 +125,21 @@ fn is_about_the_end(error: &clap::Error) -> bool {
     )
 }
 
-/// Prints `reason` and the line that points to the help.
-fn usage(tool: &Tool, reason: &str) -> Ended {
+/// Prints `reason` and the line that points to the help of what was `called`.
+fn usage(tool: &Tool, called: &str, reason: &str) -> Ended {
     let name = name();
-    error::write_stderr(&format!("{name}: {}\nTry '{name} --help' for more information.\n", error::escaped(reason)));
+    error::write_stderr(&format!("{name}: {}\nTry '{called} --help' for more information.\n", error::escaped(reason)));
     Ended(tool.usage_status)
 }
 
-fn from_clap(tool: &Tool, error: &clap::Error) -> Ended {
+fn from_clap(tool: &Tool, called: &str, error: &clap::Error) -> Ended {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let status = tool.usage_status;
             Ended(print(&error.render().to_string(), status).map_or_else(|error| error::report(&error), |()| 0))
         }
-        ErrorKind::MissingRequiredArgument => usage(tool, &format!("missing {}", missing(error))),
-        _ => usage(tool, &reworded(error)),
+        ErrorKind::MissingRequiredArgument => usage(tool, called, &format!("missing {}", missing(error))),
+        _ => usage(tool, called, &reworded(error)),
     }
 }
 

@@ -60,6 +60,25 @@ pub fn run_words<E: Failure>(
     finish(body(words))
 }
 
+/// One verb of a tool that has several: reads `words`, which stood after
+/// `verb`, into `C`, calls `body`, reports, gives the status. An empty `verb`
+/// is the tool's own command line up to the verb.
+pub fn run_verb<C, E>(
+    tool: &Tool,
+    verb: &str,
+    words: Vec<std::ffi::OsString>,
+    body: impl FnOnce(&C) -> Result<ExitCode, E>,
+) -> ExitCode
+where
+    C: CommandFactory + FromArgMatches,
+    E: Failure,
+{
+    match args::parse_words(tool, verb, words) {
+        Ok(options) => finish(body(&options)),
+        Err(args::Ended(status)) => status.into(),
+    }
+}
+
 fn prepare() {
     startup::restore_sigpipe();
     trace::from_environment();

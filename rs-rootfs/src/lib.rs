@@ -1,12 +1,48 @@
 //! Root file systems from images, archives and the host.
+//!
+//! How the parts meet:
+//!
+//! ```text
+//! SOURCE ──source::open──▶ image::Image ──unpack──▶ DIR
+//!            layout    (oci:)              stream   inflates and hashes, in threads of its own
+//!            archive   (oci-archive:, …)   tar      reads entries
+//!            registry  (docker://)         apply    makes them, through descriptors
+//!            daemon    (docker-daemon:)
+//!            plain tar, `-`                host:    has no image, it writes through apply
+//! ```
+//!
+//! An [`image::Image`] is a list of layers and something that opens each of
+//! them as a stream. Whoever makes one says for each layer which digest, size
+//! and diff id are still to be checked; whoever reads it checks those and
+//! knows nothing of where the bytes come from.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod cli;
 pub mod credentials;
 pub mod digest;
 pub mod document;
+pub mod error;
 mod helper;
+pub mod image;
 pub mod platform;
 pub mod reference;
+pub mod source;
+
+pub use error::Error;
+
+use std::process::ExitCode;
+
+/// The status of a wrong command line.
+pub const USAGE: u8 = 125;
+
+/// The tool. Every verb has a command line of its own.
+pub const TOOL: chain::Tool = chain::Tool::new("rs-rootfs", USAGE);
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    chain::run_words(&TOOL, cli::main)
+}
 
 /// The C library's words for `error`, without `(os error N)`.
 pub(crate) fn reason(error: &std::io::Error) -> String {

@@ -1,3 +1,8 @@
-//! Not written yet.
+//! `rs-rootfs`: see the library.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rs_rootfs::main()
+}
