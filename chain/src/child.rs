@@ -1,7 +1,17 @@
-//! Children: waiting for one, and ending as it ended.
+//! Children: waiting for one, handing signals on to it, ending as it ended,
+//! and helpers that wait for word from their parent.
 
+use crate::error::SysError;
+use crate::notation::{Signal, SignalSet};
+use crate::sys::process::{Fork, Forked};
+use crate::sys::signal::{How, Kill, NoCore, SigDefault, SigProcMask, is_default, wait_for};
+use crate::sys::{make, quietly};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+pub use crate::sys::signal::blocked;
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,19 +27,47 @@ pub enum End {
 /// # Errors
 /// `ECHILD` where there is no such child.
 pub fn wait(pid: Pid) -> Result<End, Errno> {
-    let mut status = 0;
     loop {
-        #[allow(unsafe_code)]
-        // SAFETY: `status` is a valid place for the answer.
-        let got = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, 0) };
-        match Errno::result(got) {
-            Err(Errno::EINTR) => {}
+        if let Some(end) = ended(pid, 0)? {
+            return Ok(end);
+        }
+    }
+}
+
+/// How `pid` ended, if it has. `flags` are waitpid's.
+fn ended(pid: Pid, flags: i32) -> Result<Option<End>, Errno> {
+    let mut status = 0;
+    #[allow(unsafe_code)]
+    // SAFETY: `status` is a valid place for the answer.
+    let got = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, flags) };
+    match Errno::result(got) {
+        Err(Errno::EINTR) | Ok(0) => Ok(None),
+        Err(errno) => Err(errno),
+        Ok(_) if libc::WIFEXITED(status) => {
+            Ok(Some(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))))
+        }
+        Ok(_) if libc::WIFSIGNALED(status) => Ok(Some(End::Killed(libc::WTERMSIG(status)))),
+        Ok(_) => Ok(None),
+    }
+}
+
+/// Waits until `pid` has ended and hands `signals` on to it meanwhile. They
+/// and SIGCHLD are blocked since before the child was made: none is lost.
+///
+/// # Errors
+/// `ECHILD` where there is no such child.
+pub fn wait_forwarding(pid: Pid, signals: &[Signal]) -> Result<End, Errno> {
+    let awaited = SignalSet(SignalSet::of(signals).0 | SignalSet::of(&[Signal::CHLD]).0);
+    loop {
+        if let Some(end) = ended(pid, libc::WNOHANG)? {
+            return Ok(end);
+        }
+        match wait_for(awaited) {
+            // Not waited for yet, so the pid is still the child's: at worst
+            // the signal reaches a zombie.
+            Ok(signal) if signal != Signal::CHLD => drop(quietly(&Kill { pid, signal: signal.0 })),
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
-            Ok(_) if libc::WIFEXITED(status) => {
-                return Ok(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)));
-            }
-            Ok(_) if libc::WIFSIGNALED(status) => return Ok(End::Killed(libc::WTERMSIG(status))),
-            Ok(_) => {}
         }
     }
 }
@@ -41,28 +79,152 @@ pub fn end_like(end: End) -> u8 {
     match end {
         End::Exited(status) => status,
         End::Killed(signal) => {
-            die_of(signal);
+            die_of(Signal(signal));
             u8::try_from(128 + signal).unwrap_or(u8::MAX)
         }
     }
 }
 
-/// Sends `number` to this process, at its default and unblocked; leaves no
-/// core of ours beside the child's.
-fn die_of(number: i32) {
-    #[allow(unsafe_code)]
-    // SAFETY: plain calls on this process with valid, initialised arguments.
-    unsafe {
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
-        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
-        if number != libc::SIGKILL {
-            libc::signal(number, libc::SIG_DFL);
+/// Sends `signal` to this process, at its default and unblocked; leaves no
+/// core of ours beside the child's. What is refused shows in the status.
+fn die_of(signal: Signal) {
+    let why = "this process ends as its child did: by the same signal";
+    let _ = quietly(&NoCore);
+    if !is_default(signal) {
+        let _ = quietly(&SigDefault { signal, why });
+    }
+    let set = SignalSet::of(&[signal]);
+    if blocked().is_ok_and(|blocked| blocked.0 & set.0 != 0) {
+        let _ = quietly(&SigProcMask { how: How::Unblock, set, why });
+    }
+    let _ = quietly(&Kill { pid: Pid::this(), signal: signal.0 });
+}
+
+/// Puts SIGCHLD to its default where the caller had it ignored: the kernel
+/// would throw the children's statuses away.
+///
+/// # Errors
+/// The kernel's reason.
+pub fn default_sigchld() -> Result<(), SysError> {
+    let signal = Signal::CHLD;
+    if is_default(signal) {
+        return Ok(());
+    }
+    make(&SigDefault { signal, why: "where SIGCHLD is ignored the kernel keeps no child's status" })
+}
+
+/// One end of a pair through which two of our processes give each other word.
+/// An end is closed when its process ends, in whatever way: the other side
+/// then knows. Close-on-exec, so a program never gets it.
+#[derive(Debug)]
+pub struct Word(OwnedFd);
+
+impl Word {
+    /// A connected pair.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOMEM`.
+    pub fn pair() -> Result<(Self, Self), SysError> {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+        // Only our own processes see it: nothing to trace.
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map(|(one, other)| (Self(one), Self(other)))
+            .map_err(|error| SysError {
+                what: "cannot reach a child: socketpair failed".to_owned(),
+                errno: Errno::from_raw(error.raw_os_error()),
+                hint: None,
+            })
+    }
+
+    /// Tells the other side; nothing happens if it is gone.
+    pub fn tell(&self) {
+        let _ = rustix::net::send(&self.0, b".", rustix::net::SendFlags::NOSIGNAL);
+    }
+
+    /// Waits for the other side's word; `false` if it ended without.
+    pub fn heard(&self) -> bool {
+        let mut byte = [0];
+        loop {
+            match nix::unistd::read(&self.0, &mut byte) {
+                Err(Errno::EINTR) => {}
+                answer => return answer == Ok(1),
+            }
         }
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, number);
-        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
-        libc::kill(libc::getpid(), number);
+    }
+}
+
+/// Whether the process behind the pidfd `process` has ended.
+pub fn is_gone(process: impl AsFd) -> bool {
+    let mut asked = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// A child made early, which keeps the namespaces, the ids and the folder
+/// that this process is about to leave, waits for word and then does a job.
+/// If this process ends first, the helper ends too and does nothing.
+#[derive(Debug)]
+pub struct Helper {
+    pid: Pid,
+    word: Option<Word>,
+}
+
+impl Helper {
+    /// Makes the helper. `job` runs in it, once, after [`Helper::work`]; what
+    /// it returns is the helper's exit status.
+    ///
+    /// # Errors
+    /// `EAGAIN` and what else clone(2) and socketpair(2) have.
+    pub fn start(why: &str, job: impl FnOnce() -> u8) -> Result<Self, SysError> {
+        let (ours, theirs) = Word::pair()?;
+        let far_end = ours.0.as_raw_fd();
+        let pid = start(why, || {
+            // With this end open here the helper would never see the other
+            // side go.
+            let _ = nix::unistd::close(far_end);
+            if theirs.heard() { job() } else { 0 }
+        })?;
+        Ok(Self { pid, word: Some(ours) })
+    }
+
+    /// Lets the helper do its job and waits for it.
+    ///
+    /// # Errors
+    /// `ECHILD`: somebody else has waited for it.
+    pub fn work(mut self) -> Result<End, Errno> {
+        if let Some(word) = self.word.take() {
+            word.tell();
+        }
+        wait(self.pid)
+    }
+}
+
+impl Drop for Helper {
+    /// Closes the line to the helper, which ends it, and waits until it has:
+    /// nothing is left behind. In a child of ours the wait finds no child and
+    /// is over at once.
+    fn drop(&mut self) {
+        if self.word.take().is_some() {
+            let _ = wait(self.pid);
+        }
+    }
+}
+
+/// Makes a child that does `job` and exits with what it returns.
+///
+/// # Errors
+/// What clone(2) has.
+pub fn start(why: &str, job: impl FnOnce() -> u8) -> Result<Pid, SysError> {
+    match make(&Fork(why))? {
+        Forked::Parent(pid) => Ok(pid),
+        Forked::Child => leave(job()),
+    }
+}
+
+/// Ends this child at once: what is left on its stack belongs to its parent.
+fn leave(status: u8) -> ! {
+    #[allow(unsafe_code)]
+    // SAFETY: no condition; nothing of ours is buffered, so nothing is lost.
+    unsafe {
+        libc::_exit(status.into())
     }
 }

@@ -2,9 +2,12 @@
 //! advice: a hint that names the wrong cause costs more than none.
 
 mod mount;
+mod namespace;
 
 pub(crate) use mount::no_pivot;
 pub use mount::{fresh, mount};
+pub use namespace::{Cause, id_unmapped, in_chroot, refused, shared_mount};
+pub(crate) use namespace::{control_file, id_map, propagation, unshare};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
@@ -29,6 +32,30 @@ pub fn status(key: &str) -> Option<String> {
 /// Whether capability `number` is in force.
 pub fn capable(number: u32) -> bool {
     crate::sys::caps::get().is_ok_and(|sets| sets.effective >> number & 1 == 1)
+}
+
+/// Why `file`, a program that acts with its owner's rights, has none: neither
+/// the setuid bit nor a file capability, a nosuid mount, or a caller that may
+/// gain no privilege.
+pub fn powerless(file: &Path) -> Option<&'static str> {
+    use nix::sys::statvfs::{FsFlags, statvfs};
+    let about = fs::metadata(file).ok()?;
+    let mut value = [0u8; 64];
+    let with_capability = rustix::fs::getxattr(file, "security.capability", &mut value).is_ok();
+    if about.permissions().mode() & 0o4000 == 0 && !with_capability {
+        return Some("it has neither the setuid bit nor a file capability");
+    }
+    if statvfs(file).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_NOSUID)) {
+        return Some("it is on a file system that is mounted nosuid");
+    }
+    (status("NoNewPrivs").as_deref() == Some("1")).then_some("no_new_privs is set for this process")
+}
+
+/// Why no child could be made.
+pub(crate) fn fork(errno: Errno) -> Option<String> {
+    (errno == Errno::EAGAIN).then(|| {
+        "a limit on processes is reached: RLIMIT_NPROC of the user (ulimit -u), or pids.max of the cgroup".to_owned()
+    })
 }
 
 /// Why `file` could not be executed.

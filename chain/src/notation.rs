@@ -96,6 +96,102 @@ impl fmt::Display for Mode {
     }
 }
 
+/// The signals of x86 and ARM, by name; where a number has two names the one
+/// that strace writes comes first.
+pub const SIGNALS: &[(&str, i32)] = &[
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("IOT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("POLL", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
+];
+
+/// The kernel's first and last real-time signal.
+const REAL_TIME: (i32, i32) = (32, 64);
+
+/// A signal by its number: nix's type knows no real-time signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal(pub i32);
+
+impl Signal {
+    /// `SIGINT`.
+    pub const INT: Self = Self(libc::SIGINT);
+    /// `SIGTERM`.
+    pub const TERM: Self = Self(libc::SIGTERM);
+    /// `SIGKILL`.
+    pub const KILL: Self = Self(libc::SIGKILL);
+    /// `SIGCHLD`.
+    pub const CHLD: Self = Self(libc::SIGCHLD);
+
+    /// Its name without `SIG`, as strace writes it in a set.
+    fn short(self) -> String {
+        if let Some((name, _)) = SIGNALS.iter().find(|(_, number)| *number == self.0) {
+            return (*name).to_owned();
+        }
+        match self.0 {
+            number if number == REAL_TIME.0 => "RTMIN".to_owned(),
+            number if number > REAL_TIME.0 && number <= REAL_TIME.1 => format!("RT_{}", number - REAL_TIME.0),
+            number => number.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if (1..=REAL_TIME.1).contains(&self.0) { write!(f, "SIG{}", self.short()) } else { self.0.fmt(f) }
+    }
+}
+
+/// A set of signals: bit N - 1 is signal N.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SignalSet(pub u64);
+
+impl SignalSet {
+    /// The set of `signals`.
+    pub fn of(signals: &[Signal]) -> Self {
+        Self(signals.iter().fold(0, |set, signal| set | 1 << (signal.0 - 1)))
+    }
+}
+
+impl fmt::Display for SignalSet {
+    /// A set that is nearly full is written by what it lacks, as strace does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inverted = self.0.count_ones() >= 64 * 2 / 3;
+        let shown = if inverted { !self.0 } else { self.0 };
+        let names: Vec<String> = (1..=64).filter(|n| shown >> (n - 1) & 1 == 1).map(|n| Signal(n).short()).collect();
+        write!(f, "{}[{}]", if inverted { "~" } else { "" }, names.join(" "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +199,15 @@ mod tests {
     #[test]
     fn strings_as_strace_writes_them() {
         assert_eq!(Quoted(b"a\"b\\\n\x01\x0211\xc3\xa9").to_string(), r#""a\"b\\\n\1\00211\303\251""#);
+    }
+
+    #[test]
+    fn signals() {
+        assert_eq!(Signal(6).to_string(), "SIGABRT");
+        assert_eq!(Signal(34).to_string(), "SIGRT_2");
+        assert_eq!(Signal(0).to_string(), "0");
+        assert_eq!(SignalSet::of(&[Signal::INT, Signal(17), Signal(34)]).to_string(), "[INT CHLD RT_2]");
+        assert_eq!(SignalSet(!(1 << 8)).to_string(), "~[KILL]");
     }
 
     #[test]

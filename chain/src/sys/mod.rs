@@ -11,6 +11,7 @@ pub mod identity;
 pub mod mount;
 pub mod namespace;
 pub mod process;
+pub mod signal;
 
 use crate::error::SysError;
 use crate::trace;

@@ -1,8 +1,14 @@
 //! Namespaces (namespaces(7)).
 
+use super::file::{Fd, OpenAt, Write};
 use super::{Call, check};
+use crate::error::SysError;
+use crate::hint;
 use crate::notation::Flags;
+use nix::errno::Errno;
 use std::fmt;
+use std::os::fd::AsFd;
+use std::path::Path;
 
 /// A set of namespace kinds, as the bits of clone(2). nix's own type lacks
 /// `CLONE_NEWTIME` and would drop it.
@@ -40,6 +46,24 @@ impl Namespaces {
         (0x4000_0000, "CLONE_NEWNET"),
     ];
 
+    /// Each kind: its bit, its name in messages and below `/proc/PID/ns`, and
+    /// the sysctl that bounds how many there may be.
+    pub const KINDS: [(Self, &'static str, &'static str); 8] = [
+        (Self::MOUNT, "mnt", "user/max_mnt_namespaces"),
+        (Self::UTS, "uts", "user/max_uts_namespaces"),
+        (Self::IPC, "ipc", "user/max_ipc_namespaces"),
+        (Self::NET, "net", "user/max_net_namespaces"),
+        (Self::PID, "pid", "user/max_pid_namespaces"),
+        (Self::USER, "user", "user/max_user_namespaces"),
+        (Self::CGROUP, "cgroup", "user/max_cgroup_namespaces"),
+        (Self::TIME, "time", "user/max_time_namespaces"),
+    ];
+
+    /// The names of the kinds in the set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::KINDS.into_iter().filter(move |(kind, _, _)| self.has(*kind)).map(|(_, name, _)| name)
+    }
+
     /// Whether all of `kinds` are in the set.
     pub fn has(self, kinds: Self) -> bool {
         self.0 & kinds.0 == kinds.0
@@ -75,6 +99,9 @@ impl Call for Unshare {
     fn cannot(&self) -> String {
         "unshare failed".to_owned()
     }
+    fn hint(&self, errno: Errno) -> Option<String> {
+        hint::unshare(self.0, errno)
+    }
     fn enter(&self) -> nix::Result<()> {
         #[allow(unsafe_code)]
         // SAFETY: takes one integer and touches no memory of ours.
@@ -97,7 +124,7 @@ pub fn is_ours(kind: &str) -> Option<bool> {
     let owner = match owner {
         Ok(fd) => i32::try_from(fd).ok()?,
         // The owner is outside: the kernel shows only the caller's own and those inside it.
-        Err(nix::errno::Errno::EPERM) => return Some(false),
+        Err(Errno::EPERM) => return Some(false),
         Err(_) => return None,
     };
     #[allow(unsafe_code)]
@@ -105,6 +132,60 @@ pub fn is_ours(kind: &str) -> Option<bool> {
     let owner = nix::sys::stat::fstat(unsafe { OwnedFd::from_raw_fd(owner) }).ok()?;
     let own = nix::sys::stat::stat("/proc/self/ns/user").ok()?;
     Some((owner.st_dev, owner.st_ino) == (own.st_dev, own.st_ino))
+}
+
+/// One write(2) to a control file of a namespace (`uid_map`, `gid_map`,
+/// `setgroups`, `timens_offsets`): the kernel takes all of it at once, and a
+/// second write is refused.
+struct WriteControl<'a> {
+    fd: Fd<'a>,
+    text: &'a str,
+    why: &'a str,
+}
+
+impl fmt::Display for WriteControl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_write().fmt(f)
+    }
+}
+
+impl WriteControl<'_> {
+    fn as_write(&self) -> Write<'_> {
+        Write { fd: self.fd, bytes: self.text.as_bytes(), why: self.why }
+    }
+}
+
+impl Call for WriteControl<'_> {
+    type Out = usize;
+    const NAME: &'static str = "write";
+    fn why(&self) -> String {
+        self.why.to_owned()
+    }
+    fn cannot(&self) -> String {
+        format!("write failed {}", self.fd.path.display())
+    }
+    fn hint(&self, errno: Errno) -> Option<String> {
+        hint::id_map(errno)
+    }
+    fn enter(&self) -> nix::Result<usize> {
+        self.as_write().enter()
+    }
+    fn returned(&self, out: &usize) -> String {
+        out.to_string()
+    }
+}
+
+/// Opens the control file `path` of a namespace, writes `text` and closes it.
+///
+/// # Errors
+/// The step that was refused: `EPERM` where the caller may not map these ids,
+/// `EINVAL` where the kernel cannot read the text, `ENOENT` without `/proc`.
+pub fn write_control(path: &Path, text: &str, why: &str) -> Result<(), SysError> {
+    let fd = super::make(&OpenAt::to_write(path, why)).map_err(|mut error| {
+        error.hint = error.hint.or_else(|| hint::control_file(path, error.errno));
+        error
+    })?;
+    super::make(&WriteControl { fd: Fd { fd: fd.as_fd(), path }, text, why }).map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The process itself: where it is, what it becomes, whom it starts.
 
 use super::file::Fd;
+pub use super::signal::Kill;
 use super::{Call, check};
 use crate::notation::{Mode, quoted};
 use crate::{startup, trace};
@@ -10,7 +11,7 @@ use nix::unistd::Pid;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
@@ -181,6 +182,9 @@ impl Call for Fork<'_> {
     fn cannot(&self) -> String {
         "fork failed".to_owned()
     }
+    fn hint(&self, errno: Errno) -> Option<String> {
+        crate::hint::fork(errno)
+    }
     fn enter(&self) -> nix::Result<Forked> {
         #[allow(unsafe_code)]
         // SAFETY: without CLONE_VM the child has its own copy of everything,
@@ -204,45 +208,36 @@ impl Call for Fork<'_> {
     }
 }
 
-/// kill(2).
-pub struct Kill {
-    /// Whom.
-    pub pid: Pid,
-    /// With what; a number, as nix knows no real-time signals.
-    pub signal: i32,
-}
+/// pidfd_open(2): a descriptor that tells when the process has ended, also
+/// across pid namespaces. Close-on-exec by itself.
+pub struct PidfdOpen(pub Pid);
 
-impl Kill {
-    /// The signal as strace writes it.
-    fn name(&self) -> String {
-        match nix::sys::signal::Signal::try_from(self.signal) {
-            Ok(signal) => signal.to_string(),
-            Err(_) if self.signal == 32 => "SIGRTMIN".to_owned(),
-            Err(_) if (33..=64).contains(&self.signal) => format!("SIGRT_{}", self.signal - 32),
-            Err(_) => self.signal.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Kill {
+impl fmt::Display for PidfdOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kill({}, {}", self.pid, self.name())
+        write!(f, "pidfd_open({}, 0", self.0)
     }
 }
 
-impl Call for Kill {
-    type Out = ();
-    const NAME: &'static str = "kill";
+impl Call for PidfdOpen {
+    type Out = OwnedFd;
+    const NAME: &'static str = "pidfd_open";
     fn why(&self) -> String {
-        format!("process {} is to get {}", self.pid, self.name())
+        "a process of another pid namespace has no number here: this descriptor tells whether it still runs".to_owned()
     }
     fn cannot(&self) -> String {
-        format!("cannot send signal {} to process {}", self.signal, self.pid)
+        "pidfd_open failed".to_owned()
     }
-    fn enter(&self) -> nix::Result<()> {
+    fn enter(&self) -> nix::Result<OwnedFd> {
         #[allow(unsafe_code)]
         // SAFETY: takes two integers.
-        check(unsafe { libc::syscall(libc::SYS_kill, self.pid.as_raw(), self.signal) }).map(drop)
+        let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, self.0.as_raw(), 0) })?;
+        #[expect(clippy::cast_possible_truncation, reason = "the kernel's descriptors are ints")]
+        #[allow(unsafe_code)]
+        // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    }
+    fn returned(&self, out: &OwnedFd) -> String {
+        out.as_raw_fd().to_string()
     }
 }
 

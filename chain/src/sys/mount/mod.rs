@@ -59,6 +59,13 @@ impl fmt::Display for Mount<'_> {
     }
 }
 
+impl Mount<'_> {
+    /// Whether it changes how mounts spread, and mounts nothing.
+    fn is_propagation(&self) -> bool {
+        self.flags & (libc::MS_PRIVATE | libc::MS_SLAVE | libc::MS_SHARED) != 0
+    }
+}
+
 impl Call for Mount<'_> {
     type Out = ();
     const NAME: &'static str = "mount";
@@ -66,8 +73,9 @@ impl Call for Mount<'_> {
         self.why.to_owned()
     }
     fn cannot(&self) -> String {
-        if self.flags & (libc::MS_PRIVATE | libc::MS_SLAVE | libc::MS_SHARED) != 0 {
-            return format!("cannot change {} filesystem propagation", self.target.display());
+        if self.is_propagation() {
+            let name = if self.target == "/" { "root".into() } else { self.target.display().to_string() };
+            return format!("cannot change {name} filesystem propagation");
         }
         match self.source {
             Some(source) if self.flags & libc::MS_BIND != 0 => {
@@ -75,6 +83,9 @@ impl Call for Mount<'_> {
             }
             _ => format!("mount {} failed", self.target.display()),
         }
+    }
+    fn hint(&self, errno: nix::errno::Errno) -> Option<String> {
+        if self.is_propagation() && self.target == "/" { crate::hint::propagation(errno) } else { None }
     }
     fn enter(&self) -> nix::Result<()> {
         with_optional(self.source, |source| {
