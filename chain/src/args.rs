@@ -62,13 +62,16 @@ impl Tool {
         let flag = |name: &'static str, help: &'static str| {
             Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Learning").display_order(900)
         };
-        let mut command = command
-            .disable_help_subcommand(true)
-            .disable_colored_help(true)
-            .args_override_self(true)
-            .term_width(0)
-            .arg(flag("trace", "print the system calls, in strace's notation"))
-            .arg(flag("explain", "the same, and why each is made"));
+        let mut command =
+            command.disable_help_subcommand(true).disable_colored_help(true).args_override_self(true).term_width(0);
+        for (name, help) in
+            [("trace", "print the system calls, in strace's notation"), ("explain", "the same, and why each is made")]
+        {
+            // The original of rs-capsh has an --explain=NAME of its own.
+            if !command.get_arguments().any(|arg| arg.get_long() == Some(name)) {
+                command = command.arg(flag(name, help));
+            }
+        }
         command.build();
         command
     }

@@ -9,7 +9,7 @@ use nix::NixPath;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -71,6 +71,22 @@ pub enum Environment<'a> {
 #[allow(unsafe_code)]
 unsafe extern "C" {
     static environ: *const *const libc::c_char;
+}
+
+/// This process's environment, every word as it came, also those without `=`.
+pub fn own_environment() -> Vec<OsString> {
+    let mut words = Vec::new();
+    #[allow(unsafe_code)]
+    // SAFETY: `environ` is an array of C strings that ends in NULL, and
+    // nothing changes it in a process of one thread.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            words.push(OsStr::from_bytes(CStr::from_ptr(*next).to_bytes()).to_owned());
+            next = next.add(1);
+        }
+    }
+    words
 }
 
 /// execve(2): becomes another program; returns only to report.
