@@ -1,2 +1,6 @@
-//! Not written yet.
-fn main() {}
+//! The tool itself is [`rs_cgexec::cli::cgexec`].
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    rs_cgexec::cli::cgexec::main()
+}

@@ -1,0 +1,6 @@
+//! The tool itself is [`rs_cgexec::cli::cgget`].
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    rs_cgexec::cli::cgget::main()
+}

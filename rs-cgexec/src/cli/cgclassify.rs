@@ -1,0 +1,83 @@
+//! `cgclassify`: move running processes into groups.
+
+use crate::group::attach::{Place, Who, places};
+use crate::hierarchy::Host;
+use crate::spec::parse_all;
+use crate::status::{Error, USAGE};
+use chain::{Page, Tool, error};
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const TOOL: Tool = Tool::new("rs-cgclassify", USAGE).additions(super::OURS);
+/// A process could not be moved.
+const NOT_MOVED: u8 = 1;
+/// A word is no process id.
+const NO_PID: u8 = 2;
+
+/// Move running processes into control groups
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  Move the shell, and all that it will start:
+    cgclassify -g cpu,memory:GROUP $$
+
+See rs-cgclassify(1).")]
+struct Cli {
+    /// the group to enter, in the hierarchies of its controllers
+    #[arg(short = 'g', value_name = "CONTROLLERS:PATH")]
+    group: Vec<OsString>,
+    /// accepted: only libcgroup's rules daemon asks for it
+    #[arg(short = 's', long = "sticky")]
+    sticky: bool,
+    /// accepted: only libcgroup's rules daemon asks for it
+    #[arg(long = "cancel-sticky")]
+    cancel_sticky: bool,
+    /// ignore the default group that cgcreate -S noted
+    #[arg(short = 'b')]
+    ignore_default: bool,
+    /// the processes
+    #[arg(value_name = "PID", trailing_var_arg = true)]
+    pids: Vec<OsString>,
+}
+
+/// The whole tool.
+pub fn main() -> ExitCode {
+    chain::run(&TOOL, run)
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    let specs = parse_all(&cli.group)?;
+    if specs.is_empty() {
+        return Err(if cli.pids.is_empty() { super::usage("missing PID") } else { super::cgexec::no_rules() });
+    }
+    let host = Host::read();
+    let mut status = 0;
+    for word in &cli.pids {
+        let Some(pid) = word.to_str().and_then(|word| word.parse::<i32>().ok()).filter(|pid| *pid > 0) else {
+            chain::say(&format!("'{}' is not a process id", word.display()));
+            status = NO_PID;
+            continue;
+        };
+        let moved = places(&host, &specs, !cli.ignore_default)
+            .and_then(|places| places.iter().try_for_each(|place: &Place<'_>| place.attach(Who::Process(pid))));
+        if let Err(failure) = moved {
+            error::report(&failure);
+            status = NOT_MOVED;
+        }
+    }
+    Ok(status.into())
+}
+
+/// What documents are made from.
+pub(super) fn page() -> Page {
+    Page {
+        name: "rs-cgclassify",
+        original: Some("cgclassify"),
+        command: TOOL.command(Cli::command()),
+        calls: &[
+            ("openat", "opens the file of the group that takes processes"),
+            ("write", "moves a thread (v1) or a whole process (v2) into the group"),
+        ],
+        sections: include_str!("../../man/rs-cgclassify.roff"),
+    }
+}

@@ -1,0 +1,130 @@
+//! `cgcreate`: make groups, and give them to somebody.
+
+use super::usage;
+use crate::group::create::{Access, Ids, create};
+use crate::hierarchy::Host;
+use crate::spec::parse_all;
+use crate::status::{BAD, Error, USAGE};
+use chain::user::{group_by_name, user_by_name};
+use chain::{Page, Tool};
+use clap::{CommandFactory, Parser};
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+const TOOL: Tool = Tool::new("rs-cgcreate", USAGE).additions(super::OURS).operands_anywhere();
+
+/// Make control groups
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  Make a group and give it to a user:
+    cgcreate -t USER:GROUP -a USER:GROUP -g cpu,memory:NAME
+  Make a group in all mounted hierarchies:
+    cgcreate -g '*:NAME'
+
+See rs-cgcreate(1).")]
+struct Cli {
+    /// owner of the file that takes processes
+    #[arg(short = 't', long = "task", value_name = "UID:GID")]
+    task: Option<OsString>,
+    /// owner of the group and all its files
+    #[arg(short = 'a', long = "admin", value_name = "UID:GID")]
+    admin: Option<OsString>,
+    /// the group, in the hierarchies of its controllers
+    #[arg(short = 'g', value_name = "CONTROLLERS:PATH", required = true)]
+    group: Vec<OsString>,
+    /// mode of the directory
+    #[arg(short = 'd', long = "dperm", value_name = "MODE")]
+    dperm: Option<OsString>,
+    /// mode of the files
+    #[arg(short = 'f', long = "fperm", value_name = "MODE")]
+    fperm: Option<OsString>,
+    /// mode of the file that takes processes
+    #[arg(short = 's', long = "tperm", value_name = "MODE")]
+    tperm: Option<OsString>,
+    /// ignore the default group that -S noted
+    #[arg(short = 'b')]
+    ignore_default: bool,
+    #[arg(hide = true)]
+    rest: Vec<OsString>,
+}
+
+/// The whole tool.
+pub fn main() -> ExitCode {
+    chain::run(&TOOL, run)
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    if let Some(word) = cli.rest.first() {
+        return Err(usage(format!("unexpected operand '{}'", word.display())));
+    }
+    let specs = parse_all(&cli.group)?;
+    let access = access(cli)?;
+    let host = Host::read();
+    for spec in &specs {
+        create(&host, spec, !cli.ignore_default, &access)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn access(cli: &Cli) -> Result<Access, Error> {
+    let caller = Ids { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() };
+    let ids = |text: &Option<OsString>| text.as_deref().map(|text| ids(text, caller)).transpose();
+    let mode = |text: &Option<OsString>| text.as_deref().map(mode).transpose();
+    Ok(Access {
+        caller,
+        dir_mode: mode(&cli.dperm)?,
+        file_mode: mode(&cli.fperm)?,
+        tasks_mode: mode(&cli.tperm)?,
+        all: ids(&cli.admin)?,
+        tasks: ids(&cli.task)?,
+    })
+}
+
+/// `USER:GROUP`, names or numbers; the caller's own for a half that is
+/// missing.
+fn ids(text: &OsStr, caller: Ids) -> Result<Ids, Error> {
+    let text = text.to_string_lossy();
+    let (user, group) = text.split_once(':').unwrap_or((&text, ""));
+    let unknown = |kind: &str, name: &str| usage(format!("{kind} '{name}' does not exist"));
+    let uid = match user {
+        "" => caller.uid,
+        name => user_by_name(name)
+            .map(|user| user.uid)
+            .or_else(|| name.parse().ok())
+            .ok_or_else(|| unknown("user", name))?,
+    };
+    let gid = match group {
+        "" => caller.gid,
+        name => {
+            let found = group_by_name(name).map(|group| group.gid).or_else(|| name.parse().ok());
+            found.ok_or_else(|| unknown("group", name))?
+        }
+    };
+    Ok(Ids { uid, gid })
+}
+
+/// Three or four octal digits.
+fn mode(text: &OsStr) -> Result<u32, Error> {
+    let text = text.to_string_lossy();
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let wrong = || Error::Argument { message: format!("wrong mode '{text}': want 3 or 4 octal digits"), status: BAD };
+    if octal { u32::from_str_radix(&text, 8).map_err(|_| wrong()) } else { Err(wrong()) }
+}
+
+/// What documents are made from.
+pub(super) fn page() -> Page {
+    Page {
+        name: "rs-cgcreate",
+        original: Some("cgcreate"),
+        command: TOOL.command(Cli::command()),
+        calls: &[
+            ("mkdirat", "makes the group: the kernel fills the directory with control files"),
+            ("openat", "opens cgroup.subtree_control of the groups above (v2)"),
+            ("write", "passes a controller on to the group (v2)"),
+            ("fchownat", "gives the group's directory and files to their owners"),
+            ("fchmodat", "sets the modes that -d, -f and -s name"),
+            ("unlinkat", "takes back what was made when a later hierarchy refuses"),
+        ],
+        sections: include_str!("../../man/rs-cgcreate.roff"),
+    }
+}
