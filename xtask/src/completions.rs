@@ -33,7 +33,12 @@ pub(crate) fn write(folder: &Path) -> Result<Vec<Completion>> {
                 let file = folder.join(place.replace("{}", name));
                 fs::create_dir_all(file.parent().unwrap_or(folder))?;
                 fs::write(&file, &bytes)?;
-                written.push(Completion { name, shell, text: String::from_utf8(bytes)?, command: page.command.clone() });
+                written.push(Completion {
+                    name,
+                    shell,
+                    text: String::from_utf8(bytes)?,
+                    command: page.command.clone(),
+                });
             }
         }
     }

@@ -15,7 +15,8 @@ fn limit(name: &str) -> u64 {
 /// Builds for musl, checks each program, packs the archive.
 pub(crate) fn dist() -> Result<()> {
     let Some(built) = musl::build()? else {
-        let what = format!("neither rustup's target {} nor Debian's rustc-web, rust-web-src, musl-tools", musl::triple());
+        let what =
+            format!("neither rustup's target {} nor Debian's rustc-web, rust-web-src, musl-tools", musl::triple());
         ensure!(std::env::var_os("RS_MUST").is_none(), "this machine has {what}");
         println!("  skipped: this machine has {what}");
         return Ok(());

@@ -95,7 +95,10 @@ fn helps() -> Result<Vec<String>> {
         if lines > 40 {
             mistakes.push(format!("{}: the help has {lines} lines", page.name));
         }
-        let wide = help.lines().filter(|line| line.chars().count() > 80).map(|line| format!("{}: too wide: {line}", page.name));
+        let wide = help
+            .lines()
+            .filter(|line| line.chars().count() > 80)
+            .map(|line| format!("{}: too wide: {line}", page.name));
         mistakes.extend(wide);
         if help_of(&program, &["-h"]).is_ok_and(|short| short != help) {
             mistakes.push(format!("{}: -h and --help differ", page.name));
@@ -104,7 +107,12 @@ fn helps() -> Result<Vec<String>> {
         for verb in page.command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
             shown.extend(options_shown(&help_of(&program, &[verb.get_name(), "--help"])?));
         }
-        let described = all_options(&page.command);
+        let mut described = all_options(&page.command);
+        // Those who read a help know how to ask for it.
+        for help in ["-h", "--help"] {
+            described.remove(help);
+            shown.remove(help);
+        }
         mistakes.extend(described.difference(&shown).map(|o| format!("{}: the help does not show {o}", page.name)));
         mistakes.extend(shown.difference(&described).map(|o| format!("{}: the page does not describe {o}", page.name)));
     }
@@ -125,6 +133,7 @@ fn options_shown(help: &str) -> BTreeSet<String> {
     let begins = |line: &&str| line.starts_with("  ") && line.trim_start().starts_with('-');
     let first = |line: &str| line.trim_start().split("  ").next().unwrap_or_default().to_owned();
     let words = |part: String| part.split([' ', ',', '=', '[']).map(str::to_owned).collect::<Vec<_>>();
-    let option = |word: &String| word.starts_with('-') && word.trim_start_matches('-').starts_with(char::is_alphanumeric);
+    let option =
+        |word: &String| word.starts_with('-') && word.trim_start_matches('-').starts_with(char::is_alphanumeric);
     help.lines().filter(begins).map(first).flat_map(words).filter(option).collect()
 }

@@ -1,6 +1,6 @@
 //! Man pages: what clap knows, with the hand-written sections between.
 
-use crate::pages;
+use crate::{package, pages};
 use anyhow::{Context, Result, ensure};
 use chain::Page;
 use clap::Command;
@@ -43,13 +43,17 @@ fn page_text(page: &Page) -> Result<String> {
     let sections = sections(page.sections)?;
     let command = page.command.clone().name(page.name).display_name(page.name);
     let version = env!("CARGO_PKG_VERSION");
-    let mut text = format!(".TH {} 1 \"\" \"rs-chain {version}\" \"User Commands\"\n", page.name.to_uppercase());
+    let date = package::date("%cs");
+    let mut text = format!(".TH {} 1 {date} \"rs-chain {version}\" \"User Commands\"\n", page.name.to_uppercase());
     let man = Man::new(command.clone());
     text += &generated(|out| man.render_name_section(out))?;
     let by_hand = |name: &str| sections.iter().find(|(heading, _)| heading == name).map(|(_, body)| body.as_str());
     text += by_hand("SYNOPSIS").unwrap_or_default();
     text += &generated(|out| man.render_description_section(out))?;
     text += &options(&man, &command)?;
+    // A tool's own sections, which no other has.
+    let own = |heading: &str| BY_HAND.iter().all(|(name, _)| *name != heading);
+    text.extend(sections.iter().filter(|(heading, _)| own(heading)).map(|(_, body)| body.as_str()));
     text += &calls(page);
     for (name, _) in &BY_HAND[1..] {
         text += by_hand(name).unwrap_or_default();
@@ -73,9 +77,6 @@ fn sections(text: &str) -> Result<Vec<(String, String)>> {
         let count = sections.iter().filter(|(heading, _)| heading == name).count();
         ensure!(count == 1 || count == 0 && !needed, "{count} sections {name}");
     }
-    for (heading, _) in &sections {
-        ensure!(BY_HAND.iter().any(|(name, _)| name == heading), "no section of ours is called {heading}");
-    }
     Ok(sections)
 }
 
@@ -83,7 +84,8 @@ fn sections(text: &str) -> Result<Vec<(String, String)>> {
 fn generated(render: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<String> {
     let mut bytes = Vec::new();
     render(&mut bytes)?;
-    let text = String::from_utf8(bytes)?.replace("\\*(Aq", "'");
+    // A value's name is told by its letters; it needs no brackets too.
+    let text = String::from_utf8(bytes)?.replace("\\*(Aq", "'").replace("\\fI<", "\\fI").replace(">\\fR", "\\fR");
     let kept = text.lines().filter(|line| !line.starts_with(".ie ") && !line.starts_with(".el "));
     Ok(kept.fold(String::new(), |text, line| text + line + "\n"))
 }
@@ -109,7 +111,9 @@ fn options(man: &Man, command: &Command) -> Result<String> {
 fn calls(page: &Page) -> String {
     let mut text = String::from(".SH \"SYSTEM CALLS\"\n");
     for (call, why) in page.calls {
-        let _ = writeln!(text, ".TP\n\\fB{call}\\fR(2)\n{}", why.replace('-', "\\-"));
+        let (first, rest) = why.split_at(why.chars().next().map_or(0, char::len_utf8));
+        let why = format!("{}{rest}.", first.to_uppercase()).replace('-', "\\-");
+        let _ = writeln!(text, ".TP\n\\fB{call}\\fR(2)\n{why}");
     }
     text
 }

@@ -26,11 +26,16 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// When the last commit was made: packages of one commit are equal.
-fn date() -> String {
-    let output = Command::new("git").args(["log", "-1", "--format=%ct"]).current_dir(top()).output();
+/// When the last commit was made, in git's `format` (`%ct` seconds, `%cs` a
+/// day): packages of one commit are equal. Outside of a clone, the epoch.
+pub(crate) fn date(format: &str) -> String {
+    let output = Command::new("git").args(["log", "-1"]).arg(format!("--format={format}")).current_dir(top()).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
-    if text.is_empty() { "0".to_owned() } else { text }
+    match (text.as_str(), format) {
+        ("", "%cs") => "1970-01-01".to_owned(),
+        ("", _) => "0".to_owned(),
+        _ => text,
+    }
 }
 
 /// Packs `folder` beside itself, with its SHA-256, the same each time.
@@ -39,7 +44,7 @@ pub(crate) fn archive(folder: &Path) -> Result<PathBuf> {
     let name = folder.file_name().context("a name")?.to_string_lossy().into_owned();
     let file = parent.join(format!("{name}.tar.gz"));
     let tar = "tar --sort=name --mtime=@$3 --owner=0 --group=0 --numeric-owner -C \"$1\" -c \"$2\" | gzip -9n >\"$4\"";
-    run(Command::new("sh").args(["-ec", tar, "sh"]).arg(parent).arg(&name).arg(date()).arg(&file))?;
+    run(Command::new("sh").args(["-ec", tar, "sh"]).arg(parent).arg(&name).arg(date("%ct")).arg(&file))?;
     let digest = Sha256::digest(fs::read(&file)?);
     let mut sum = digest.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -73,7 +78,7 @@ pub(crate) fn deb() -> Result<PathBuf> {
     let file = target().join("dist").join(format!("rs-chain_{version}_{architecture}.deb"));
     fs::create_dir_all(target().join("dist"))?;
     let mut pack = Command::new("dpkg-deb");
-    pack.env("SOURCE_DATE_EPOCH", date()).args(["--root-owner-group", "--build"]).arg(&root).arg(&file);
+    pack.env("SOURCE_DATE_EPOCH", date("%ct")).args(["--root-owner-group", "--build"]).arg(&root).arg(&file);
     run(pack.stdout(std::process::Stdio::null()))?;
     Ok(file)
 }
@@ -85,7 +90,8 @@ fn documents(root: &Path) -> Result<()> {
     }
     completions::write(&share)?;
     let zsh = share.join("zsh/vendor-completions");
-    fs::rename(share.join("zsh/site-functions"), &zsh).or_else(|error| if zsh.exists() { Ok(()) } else { Err(error) })?;
+    fs::rename(share.join("zsh/site-functions"), &zsh)
+        .or_else(|error| if zsh.exists() { Ok(()) } else { Err(error) })?;
     let doc = share.join("doc/rs-chain");
     copy(&top().join("xtask/copyright"), &doc.join("copyright"))?;
     copy(&top().join("CHANGELOG.md"), &doc.join("changelog"))?;

@@ -4,7 +4,7 @@ use chain::Page;
 
 /// The pages of all tools, in the order of the chain.
 pub(crate) fn all() -> Vec<Page> {
-    let crates: [fn() -> Vec<Page>; 0] = [];
+    let crates = [rs_capsh::pages];
     crates.into_iter().flat_map(|pages| pages()).collect()
 }
 

@@ -134,9 +134,8 @@ fn follow(block: &Block<'_>, shell: &mut Shell) -> Result<()> {
         at += 1;
         let printed = shell.ask(command)?;
         let shown = &block.lines[at..];
-        let used = matched(shown, &printed).with_context(|| {
-            format!("line {}: `{command}` printed\n{}", block.line + at - 1, printed.join("\n"))
-        })?;
+        let used = matched(shown, &printed)
+            .with_context(|| format!("line {}: `{command}` printed\n{}", block.line + at - 1, printed.join("\n")))?;
         at += used;
     }
     Ok(())
