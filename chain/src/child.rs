@@ -3,6 +3,8 @@
 
 use crate::error::SysError;
 use crate::notation::{Signal, SignalSet};
+use crate::sys::cgroup::ForkInto;
+use crate::sys::file::Fd;
 use crate::sys::process::{Fork, Forked};
 use crate::sys::signal::{How, Kill, NoCore, SigDefault, SigProcMask, is_default, wait_for};
 use crate::sys::{make, quietly};
@@ -215,6 +217,17 @@ impl Drop for Helper {
 /// What clone(2) has.
 pub fn start(why: &str, job: impl FnOnce() -> u8) -> Result<Pid, SysError> {
     match make(&Fork(why))? {
+        Forked::Parent(pid) => Ok(pid),
+        Forked::Child => leave(job()),
+    }
+}
+
+/// [`start`], with the child born in the v2 control group `group`.
+///
+/// # Errors
+/// What clone3(2) has.
+pub fn start_in(group: Fd<'_>, why: &str, job: impl FnOnce() -> u8) -> Result<Pid, SysError> {
+    match make(&ForkInto { group, why })? {
         Forked::Parent(pid) => Ok(pid),
         Forked::Child => leave(job()),
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the room that may")]
 
 pub mod caps;
+pub mod cgroup;
 pub mod durable;
 pub mod file;
 pub mod host;

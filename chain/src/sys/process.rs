@@ -179,6 +179,26 @@ pub enum Forked {
     Child,
 }
 
+impl Forked {
+    /// From what clone(2) gave.
+    pub(super) fn from_pid(pid: libc::c_long) -> Self {
+        if pid == 0 {
+            trace::in_child();
+            return Self::Child;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "pids are ints")]
+        Self::Parent(Pid::from_raw(pid as i32))
+    }
+
+    /// The parent's pid line; a child has none, as the parent writes it.
+    pub(super) fn returned(self) -> String {
+        match self {
+            Self::Parent(pid) => pid.to_string(),
+            Self::Child => String::new(),
+        }
+    }
+}
+
 /// clone(2) as fork: a copy of this process. Only while it has one thread.
 /// Holds why it is wanted, for `--explain`.
 pub struct Fork<'a>(pub &'a str);
@@ -207,20 +227,10 @@ impl Call for Fork<'_> {
         // and with a NULL stack it goes on where the parent is; this process
         // has one thread, so no lock is held by anybody who is not copied.
         let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };
-        match check(pid)? {
-            0 => {
-                trace::in_child();
-                Ok(Forked::Child)
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "pids are ints")]
-            pid => Ok(Forked::Parent(Pid::from_raw(pid as i32))),
-        }
+        Ok(Forked::from_pid(check(pid)?))
     }
     fn returned(&self, out: &Forked) -> String {
-        match out {
-            Forked::Parent(pid) => pid.to_string(),
-            Forked::Child => String::new(),
-        }
+        out.returned()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::usage;
 use crate::group::attach::{Place, Who, places};
+use crate::group::fork;
 use crate::hierarchy::Host;
 use crate::spec::parse_all;
 use crate::status::{Error, NO_RULES, USAGE};
@@ -54,6 +55,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     }
     let host = Host::read();
     let places = places(&host, &specs, !cli.ignore_default)?;
+    if cli.fork {
+        return fork::run(&places, &cli.program);
+    }
     places.iter().try_for_each(|place: &Place<'_>| place.attach(Who::Myself))?;
     match chain::exec(&cli.program)? {}
 }
@@ -73,6 +77,10 @@ pub(super) fn page() -> Page {
         calls: &[
             ("openat", "opens the file of the group that takes processes"),
             ("write", "enters the group: its limits hold from here on"),
+            ("rt_sigprocmask", "keeps signals until the child is there to get them (--fork)"),
+            ("clone3", "starts the child right inside the v2 group (--fork)"),
+            ("clone", "starts the child where there is no v2 group to be born in (--fork)"),
+            ("kill", "hands a signal on to the child (--fork)"),
             ("execve", "becomes the program, which stays in the group"),
         ],
         sections: include_str!("../../man/rs-cgexec.roff"),

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod create;
 pub mod delete;
+pub mod fork;
 
 use crate::status::Error;
 use chain::SysError;
