@@ -1,7 +1,7 @@
 //! Whether the documents are true: a document that promises what the code
 //! does not do is an error like any other.
 
-use crate::{completions, man, pages, readme, target};
+use crate::{completions, man, pages, readme, target, top};
 use anyhow::{Result, bail};
 use clap::{Arg, Command};
 use std::collections::BTreeSet;
@@ -19,12 +19,25 @@ pub(crate) fn check() -> Result<()> {
     kind("man pages", man_pages());
     kind("completions", complete());
     kind("help", helps());
+    kind("paths in CONTRIBUTING", contributing());
     kind("commands of the README", readme::run_blocks());
     kind("translation of the README", readme::compare_translation());
     if !mistakes.is_empty() {
         bail!("the documents are not true:\n{}", mistakes.join("\n"));
     }
     Ok(())
+}
+
+/// Every path of CONTRIBUTING.md is there, at the top or in some member.
+fn contributing() -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(top().join("CONTRIBUTING.md"))?;
+    let mut folders = vec![top()];
+    for entry in std::fs::read_dir(top())? {
+        folders.push(entry?.path());
+    }
+    let is_path = |word: &String| word.contains('/') && !word.contains([' ', ':']) && !word.starts_with('.');
+    let missing = |word: &String| !folders.iter().any(|folder| folder.join(word).exists());
+    Ok(readme::in_code(&text).into_iter().filter(is_path).filter(missing).map(|word| format!("no {word}")).collect())
 }
 
 /// mandoc's own opinion, and an entry for each option.

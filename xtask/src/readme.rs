@@ -194,7 +194,7 @@ pub(crate) fn compare_translation() -> Result<Vec<String>> {
 }
 
 /// The words between backticks, outside of blocks.
-fn in_code(text: &str) -> BTreeSet<String> {
+pub(crate) fn in_code(text: &str) -> BTreeSet<String> {
     let mut inside = false;
     let prose = text.lines().filter(|line| {
         let fence = line.starts_with("```");
