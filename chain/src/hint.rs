@@ -51,6 +51,18 @@ pub fn powerless(file: &Path) -> Option<&'static str> {
     (status("NoNewPrivs").as_deref() == Some("1")).then_some("no_new_privs is set for this process")
 }
 
+/// Whether the running kernel is older than Linux `major.minor`; not, where
+/// its release cannot be read.
+pub fn kernel_before(major: u32, minor: u32) -> bool {
+    let Ok(name) = nix::sys::utsname::uname() else { return false };
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-', '+']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(first)), Some(Ok(second))) => (first, second) < (major, minor),
+        _ => false,
+    }
+}
+
 /// Why no child could be made.
 pub(crate) fn fork(errno: Errno) -> Option<String> {
     (errno == Errno::EAGAIN).then(|| {

@@ -1,3 +1,6 @@
-//! Not written yet.
+//! `rs-unshare`: see the library.
 #![forbid(unsafe_code)]
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    rs_unshare::main()
+}

@@ -1,0 +1,135 @@
+//! The way into the new namespaces, in the order that the kernel's rules
+//! leave: helpers before the namespaces, maps before whatever needs ids, the
+//! child after both.
+
+use crate::error::Error;
+use crate::idmap::Outside;
+use crate::options::Options;
+use crate::persist::{Binder, waiting};
+use crate::plan::{Plan, SetGroupsAt};
+use crate::value::SetGroups;
+use crate::{fork, inside};
+use chain::child::{self, End, Helper};
+use chain::error::report;
+use chain::notation::Signal;
+use chain::sys::identity::{SetGid, SetGroups as DropGroups, SetUid};
+use chain::sys::namespace::{Namespaces, Unshare, write_control};
+use chain::{Failure, hint, sys};
+use nix::unistd::Pid;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Does what `options` ask for and becomes the program, or waits for it.
+///
+/// # Errors
+/// What could not be done; the program was not started.
+pub fn become_program(options: &Options) -> Result<ExitCode, Error> {
+    match enter(options) {
+        // Another of our processes has written the message.
+        Err(Error::Said { status }) => Ok(status.into()),
+        result => result,
+    }
+}
+
+fn enter(options: &Options) -> Result<ExitCode, Error> {
+    let plan = Plan::new(options)?;
+    child::default_sigchld()?;
+    let binder = Binder::start(&options.files, options.fork)?;
+    let mapper = mapper(&plan)?;
+    if let Some((uid, gid)) = options.owner {
+        sys::make(&DropGroups(&[]))?;
+        sys::make(&SetGid(gid))?;
+        sys::make(&SetUid(uid))?;
+    }
+    unshare(options.kinds)?;
+    if let Some(mapper) = mapper {
+        if plan.setgroups == SetGroupsAt::HelperMap {
+            write_setgroups(SetGroups::Deny)?;
+        }
+        map(mapper)?;
+    }
+    set_clocks(options)?;
+    if options.fork {
+        return fork::run(&plan, binder);
+    }
+    let bound = binder.map(Binder::bind).transpose()?;
+    if let Err(error) = inside::prepare(&plan, None) {
+        if let Some(bound) = bound {
+            bound.take_back();
+        }
+        return Err(error);
+    }
+    drop(bound);
+    match inside::exec(options)? {}
+}
+
+/// The helper that maps ids with the caller's privilege, if one is needed.
+fn mapper(plan: &Plan<'_>) -> Result<Option<Helper>, Error> {
+    if plan.outside.is_empty() {
+        return Ok(None);
+    }
+    let me = Pid::this();
+    let (outside, privileged): (&Outside, bool) = (&plan.outside, plan.privileged);
+    let why =
+        "only a process outside the new user namespace may map more than the caller's own ids: a copy stays there";
+    let helper = Helper::start(why, || match outside.apply(me, privileged) {
+        Ok(()) => 0,
+        Err(Error::Said { status }) => status,
+        Err(error) => report(&error),
+    })?;
+    Ok(Some(helper))
+}
+
+fn map(mapper: Helper) -> Result<(), Error> {
+    match mapper.work() {
+        Ok(End::Exited(0)) => Ok(()),
+        Ok(End::Exited(status)) => Err(Error::Said { status }),
+        Ok(End::Killed(signal)) => Err(Error::HelperKilled { task: "maps the ids", signal: Signal(signal) }),
+        Err(errno) => Err(waiting(errno)),
+    }
+}
+
+/// One call for all kinds: the user namespace is made first and owns the
+/// others. For none there is no call: filters refuse even that.
+fn unshare(kinds: Namespaces) -> Result<(), Error> {
+    if kinds == Namespaces::NONE {
+        return Ok(());
+    }
+    sys::quietly(&Unshare(kinds)).map_err(|errno| Error::Unshare { kinds, errno, cause: hint::refused(kinds, errno) })
+}
+
+/// Writes the word that decides on setgroups(2) in the new user namespace.
+pub(crate) fn write_setgroups(word: SetGroups) -> Result<(), Error> {
+    let why = "whoever drops a group might open files that are closed to that group: a group map without privilege \
+               needs this first";
+    match write_control(Path::new("/proc/self/setgroups"), word.word(), why) {
+        // Linux before 3.19 has no such file, and no such rule.
+        Err(error) if error.errno == nix::errno::Errno::ENOENT && Path::new("/proc/self").exists() => Ok(()),
+        result => result.map_err(Error::Step),
+    }
+}
+
+/// Sets the clocks of the time namespace, which nobody is in yet.
+fn set_clocks(options: &Options) -> Result<(), Error> {
+    const CLOCK_MONOTONIC: u8 = 1;
+    const CLOCK_BOOTTIME: u8 = 7;
+    let path = Path::new("/proc/self/timens_offsets");
+    for (clock, offset) in [(CLOCK_BOOTTIME, options.boottime), (CLOCK_MONOTONIC, options.monotonic)] {
+        if let Some(seconds) = offset {
+            let why = "the clocks of a time namespace can be set until its first process is there";
+            write_control(path, &format!("{clock} {seconds} 0"), why)
+                .map_err(|error| Error::advised(error, |errno| clock_advice(errno, seconds)))?;
+        }
+    }
+    Ok(())
+}
+
+fn clock_advice(errno: nix::errno::Errno, seconds: i64) -> Option<String> {
+    (errno == nix::errno::Errno::ERANGE)
+        .then(|| format!("an offset of {seconds} s would make the clock negative, or put it more than 146 years ahead"))
+}
+
+/// The status of `error`, after saying what it is unless that was said.
+pub(crate) fn ended(error: &Error) -> u8 {
+    if let Error::Said { status } = error { *status } else { report(error as &dyn Failure) }
+}
