@@ -19,6 +19,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod cli;
+pub mod config;
 pub mod credentials;
 pub mod digest;
 pub mod document;
@@ -26,8 +27,11 @@ pub mod error;
 mod helper;
 pub mod image;
 pub mod platform;
+pub mod progress;
 pub mod reference;
+pub mod registry;
 pub mod source;
+pub mod store;
 
 pub use error::Error;
 

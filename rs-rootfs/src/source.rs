@@ -51,9 +51,9 @@ impl Source {
 ///
 /// # Errors
 /// It is not there, or is no image.
-pub fn open(source: &Source, _options: &Options) -> anyhow::Result<Image> {
+pub fn open(source: &Source, options: &Options) -> anyhow::Result<Image> {
     match source {
-        Source::Registry(_) => anyhow::bail!("docker:// is not there yet"),
+        Source::Registry(name) => crate::registry::open(name, options),
         Source::Daemon(_) => anyhow::bail!("docker-daemon: is not there yet"),
         _ => anyhow::bail!("not there yet"),
     }

@@ -1,0 +1,181 @@
+//! What a registry asks of us before it answers (RFC 9110, section 11;
+//! distribution's token authentication).
+
+use crate::document;
+use serde::Deserialize;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// One challenge of a `WWW-Authenticate` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Challenge {
+    /// A name and a password.
+    Basic,
+    /// A token from somebody else.
+    Bearer {
+        /// Who gives it: an address.
+        realm: String,
+        /// What for.
+        service: String,
+        /// What it must allow.
+        scope: String,
+    },
+}
+
+/// Reads the challenges of one header, in order; schemes that we do not know
+/// are passed over.
+pub fn challenges(header: &str) -> Vec<Challenge> {
+    let mut found = Vec::new();
+    let mut rest = header.trim_start();
+    while !rest.is_empty() {
+        let end = rest.find([' ', ',', '=']).unwrap_or(rest.len());
+        let (scheme, after) = rest.split_at(end);
+        let (parameters, after) = parameters(after);
+        if scheme.eq_ignore_ascii_case("basic") {
+            found.push(Challenge::Basic);
+        } else if scheme.eq_ignore_ascii_case("bearer") {
+            let get = |name: &str| {
+                let found = parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+                found.map(|(_, value)| value.clone()).unwrap_or_default()
+            };
+            found.push(Challenge::Bearer { realm: get("realm"), service: get("service"), scope: get("scope") });
+        }
+        // Always further on, whatever stands there.
+        rest = after.trim_start_matches([' ', ',', '\t']);
+        if scheme.is_empty() && parameters.is_empty() {
+            rest = rest.get(1..).unwrap_or_default();
+        }
+    }
+    found
+}
+
+/// `key=value, key="quoted \"value\""`, up to the next scheme.
+fn parameters(text: &str) -> (Vec<(String, String)>, &str) {
+    let mut found = Vec::new();
+    let mut rest = text;
+    loop {
+        let begin = rest.trim_start_matches([' ', ',', '\t']);
+        let end =
+            begin.find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))).unwrap_or(begin.len());
+        let Some(value) = begin[end..].trim_start().strip_prefix('=').filter(|_| end > 0) else {
+            return (found, rest);
+        };
+        let (value, after) = if let Some(quoted) = value.trim_start().strip_prefix('"') {
+            unquote(quoted)
+        } else {
+            let end = value.find([',', ' ']).unwrap_or(value.len());
+            (value[..end].to_owned(), &value[end..])
+        };
+        found.push((begin[..end].to_owned(), value));
+        rest = after;
+    }
+}
+
+fn unquote(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (value, &text[at + 1..]),
+            '\\' => value.extend(chars.next().map(|(_, c)| c)),
+            c => value.push(c),
+        }
+    }
+    (value, "")
+}
+
+/// What a token server answers.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<i64>,
+}
+
+/// The token and for how long it serves; 60 seconds where nothing is said.
+pub(crate) fn token(bytes: &[u8]) -> Option<(String, Duration)> {
+    let answer: TokenAnswer = document::json(bytes).ok()?;
+    let token = answer.token.filter(|t| !t.is_empty()).or(answer.access_token).filter(|t| !t.is_empty())?;
+    // It becomes a header.
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return None;
+    }
+    let seconds = answer.expires_in.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0).unwrap_or(60);
+    Some((token, Duration::from_secs(seconds)))
+}
+
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<OneError>,
+}
+
+#[derive(Deserialize)]
+struct OneError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// `CODE: message` of each error in the body of a refusal; empty if it says
+/// nothing in the registry's way.
+pub(crate) fn error_text(body: &[u8]) -> String {
+    let Ok(errors) = document::json::<Errors>(body) else { return String::new() };
+    let texts: Vec<String> = errors
+        .errors
+        .into_iter()
+        .take(5)
+        .map(|error| match (error.code.as_str(), error.message.as_str()) {
+            (code, "") => code.to_owned(),
+            ("", message) => message.to_owned(),
+            (code, message) => format!("{code}: {message}"),
+        })
+        .collect();
+    texts.join("; ")
+}
+
+/// `text` as one value of a query or a form.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bearer(realm: &str, service: &str, scope: &str) -> Challenge {
+        Challenge::Bearer { realm: realm.into(), service: service.into(), scope: scope.into() }
+    }
+
+    #[test]
+    fn headers() {
+        let docker = r#"Bearer realm="https://auth/token",service="r",scope="repository:a/b:pull,push""#;
+        assert_eq!(challenges(docker), [bearer("https://auth/token", "r", "repository:a/b:pull,push")]);
+        let odd = r#"Negotiate, Basic realm="x, y", bearer scope=s , service = "q\"r", realm="R""#;
+        assert_eq!(challenges(odd), [Challenge::Basic, bearer("R", "q\"r", "s")]);
+        assert_eq!(challenges("Basic"), [Challenge::Basic]);
+        for nonsense in ["", ",", "=", "\"", "= = =", "Bearer realm=\"", "\u{e9}=\u{e9}"] {
+            let _ = challenges(nonsense);
+        }
+    }
+
+    #[test]
+    fn answers() {
+        assert_eq!(token(br#"{"access_token":"t","expires_in":300}"#), Some(("t".into(), Duration::from_mins(5))));
+        assert_eq!(token(br#"{"token":"t"}"#), Some(("t".into(), Duration::from_mins(1))));
+        assert_eq!(token(br#"{"token":"a\r\nX: y"}"#), None);
+        assert_eq!(token(b"{}"), None);
+        let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{}}]}"#;
+        assert_eq!(error_text(body), "MANIFEST_UNKNOWN: manifest unknown");
+        assert_eq!(error_text(b"<html>"), "");
+        assert_eq!(encoded("repository:a/b:pull"), "repository%3Aa%2Fb%3Apull");
+    }
+}

@@ -1,0 +1,116 @@
+//! What `create` made: an image, a name, and nothing on disk but this record.
+
+use super::{Store, read_json};
+use crate::digest::Digest;
+use anyhow::Context;
+use chain::sys::durable::Flock;
+use chain::sys::file::Fd;
+use chain::sys::make;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// `containers/ID.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Container {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Without `/`.
+    pub name: String,
+    /// The image's ID: the digest of its configuration.
+    pub image: Digest,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+    /// The image as it was named.
+    pub image_name: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// Where the program would start; made in the export.
+    pub working_dir: String,
+    /// What would be started.
+    pub command: Vec<String>,
+}
+
+/// Why a name leads to no container.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unnamed {
+    /// None has it.
+    #[error("No such container: {0}")]
+    Unknown(String),
+    /// Several begin with it.
+    #[error("Multiple IDs found with provided prefix: {0}")]
+    Several(String),
+}
+
+impl Store {
+    /// Keeps other processes from making or removing containers as long as
+    /// the answer lives.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn lock_containers(&self) -> anyhow::Result<OwnedFd> {
+        let fd = self.open_file("containers", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+        let path = self.path().join("containers");
+        make(&Flock { fd: Fd { fd: fd.as_fd(), path: &path }, operation: libc::LOCK_EX })?;
+        Ok(fd)
+    }
+
+    /// Remembers `container`.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn put_container(&self, container: &Container) -> anyhow::Result<()> {
+        let mut text = serde_json::to_vec(container)?;
+        text.push(b'\n');
+        Ok(self.put("containers", &format!("{}.json", container.id), &text, 0o600)?)
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn remove_container(&self, container: &Container) -> anyhow::Result<()> {
+        self.remove(&format!("containers/{}.json", container.id))?;
+        Ok(self.sync_folder("containers")?)
+    }
+
+    /// All of them, the newest first.
+    ///
+    /// # Errors
+    /// The kernel's reason, a record that cannot be read.
+    pub fn containers(&self) -> anyhow::Result<Vec<Container>> {
+        let folder = self.path().join("containers");
+        let mut found: Vec<Container> = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == "json")
+                && let Some(container) = read_json(&path)?
+            {
+                found.push(container);
+            }
+        }
+        found.sort_by(|a, b| (b.created, &a.id).cmp(&(a.created, &b.id)));
+        Ok(found)
+    }
+
+    /// The container called `word`: its ID, its name (`/` before it or not),
+    /// or the beginning of only one ID; a name goes before a beginning.
+    ///
+    /// # Errors
+    /// None, or several; the store's own errors.
+    pub fn container(&self, word: &str) -> anyhow::Result<Result<Container, Unnamed>> {
+        let all = self.containers()?;
+        let name = word.strip_prefix('/').unwrap_or(word);
+        let exact = all.iter().find(|c| c.id == word).or_else(|| all.iter().find(|c| c.name == name));
+        if let Some(found) = exact {
+            return Ok(Ok(found.clone()));
+        }
+        let mut beginning = all.into_iter().filter(|c| !word.is_empty() && c.id.starts_with(word));
+        Ok(match (beginning.next(), beginning.next()) {
+            (Some(found), None) => Ok(found),
+            (Some(_), Some(_)) => Err(Unnamed::Several(word.to_owned())),
+            (None, _) => Err(Unnamed::Unknown(word.to_owned())),
+        })
+    }
+}

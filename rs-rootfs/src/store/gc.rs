@@ -1,0 +1,117 @@
+//! Removes what nothing names.
+
+use super::{Store, TEMPORARY};
+use crate::digest::Digest;
+use crate::document::{DEPTH_MAX, Document, MANIFEST_MAX, parse};
+use anyhow::Context;
+use std::collections::HashSet;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// What `gc` removed, or would.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Freed {
+    /// Files.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+#[derive(Default)]
+struct Marked {
+    blobs: HashSet<Digest>,
+    layers: HashSet<Digest>,
+}
+
+impl Store {
+    /// Removes every blob and layer that no reference and no container leads
+    /// to and that is older than `keep`, abandoned downloads older than a
+    /// day, and temporary files. The store must be open alone.
+    ///
+    /// # Errors
+    /// The kernel's reason; a document that cannot be read, and then nothing
+    /// is removed.
+    pub fn collect_garbage(&self, keep: Duration, dry_run: bool) -> anyhow::Result<Freed> {
+        let marked = self.mark()?;
+        let mut freed = Freed::default();
+        for folder in ["", "containers", "refs"] {
+            self.sweep(folder, dry_run, &mut freed, &|name, _| name.starts_with(TEMPORARY))?;
+        }
+        for algorithm in ["sha256", "sha512"] {
+            let unnamed = |marked: &HashSet<Digest>, name: &str, age: Duration| {
+                if name.starts_with(TEMPORARY) {
+                    return true;
+                }
+                if name.strip_suffix(".part").is_some() {
+                    return age > DAY;
+                }
+                format!("{algorithm}:{name}").parse().is_ok_and(|digest| !marked.contains(&digest)) && age >= keep
+            };
+            let blobs = format!("blobs/{algorithm}");
+            self.sweep(&blobs, dry_run, &mut freed, &|name, age| unnamed(&marked.blobs, name, age))?;
+            let layers = format!("layers/{algorithm}");
+            self.sweep(&layers, dry_run, &mut freed, &|name, age| unnamed(&marked.layers, name, age))?;
+        }
+        Ok(freed)
+    }
+
+    fn mark(&self) -> anyhow::Result<Marked> {
+        let mut marked = Marked::default();
+        let of_refs = self.refs()?.into_iter().map(|tagged| tagged.digest);
+        let of_containers = self.containers()?.into_iter().map(|container| container.manifest);
+        for digest in of_refs.chain(of_containers) {
+            self.mark_below(&digest, 0, &mut marked)?;
+        }
+        Ok(marked)
+    }
+
+    fn mark_below(&self, digest: &Digest, depth: usize, marked: &mut Marked) -> anyhow::Result<()> {
+        if depth > DEPTH_MAX || !marked.blobs.insert(digest.clone()) {
+            return Ok(());
+        }
+        let Some(bytes) = self.small_blob(digest, MANIFEST_MAX)? else { return Ok(()) };
+        match parse(&bytes, None).with_context(|| digest.to_string())? {
+            Document::Index(index) => {
+                for entry in index.manifests {
+                    self.mark_below(&entry.digest, depth + 1, marked)?;
+                }
+            }
+            Document::Manifest(manifest) => {
+                marked.blobs.insert(manifest.config.digest.clone());
+                marked.blobs.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
+                if let Some(image) = self.manifest(digest)? {
+                    marked.layers.extend(image.config.rootfs.diff_ids);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the files of `folder` for which `wanted` (name, age) holds.
+    fn sweep(
+        &self,
+        folder: &str,
+        dry_run: bool,
+        freed: &mut Freed,
+        wanted: &dyn Fn(&str, Duration) -> bool,
+    ) -> anyhow::Result<()> {
+        let path = self.path().join(folder);
+        for entry in fs::read_dir(&path).with_context(|| path.display().to_string())? {
+            let entry = entry?;
+            let about = entry.metadata()?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let age = about.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
+            if !about.is_file() || !wanted(&name, age.unwrap_or_default()) {
+                continue;
+            }
+            if !dry_run {
+                self.remove(&super::join(folder, &name))?;
+            }
+            freed.files += 1;
+            freed.bytes += about.len();
+        }
+        Ok(())
+    }
+}
