@@ -57,13 +57,19 @@ impl Tool {
     }
 
     /// `command` with what every tool has: the teaching flags, `-h`, the
-    /// layout of the help. Man pages and completions are made from it too.
+    /// version, the layout of the help. Man pages and completions are made
+    /// from it too.
     pub fn command(&self, command: Command) -> Command {
         let flag = |name: &'static str, help: &'static str| {
             Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Learning").display_order(900)
         };
-        let mut command =
-            command.disable_help_subcommand(true).disable_colored_help(true).args_override_self(true).term_width(0);
+        let version = format!("({}) {}", self.name, env!("CARGO_PKG_VERSION"));
+        let mut command = command
+            .version(version)
+            .disable_help_subcommand(true)
+            .disable_colored_help(true)
+            .args_override_self(true)
+            .term_width(0);
         for (name, help) in
             [("trace", "print the system calls, in strace's notation"), ("explain", "the same, and why each is made")]
         {
@@ -93,9 +99,8 @@ pub(crate) fn parse_words<C: CommandFactory + FromArgMatches>(
     verb: &str,
     words: Vec<OsString>,
 ) -> Result<C, Ended> {
-    let version = format!("({}) {}", tool.name, env!("CARGO_PKG_VERSION"));
     let called = if verb.is_empty() { name().to_owned() } else { format!("{} {verb}", name()) };
-    let command = tool.command(C::command().name(name()).bin_name(&called).version(version));
+    let command = tool.command(C::command().name(name()).bin_name(&called));
     let usage = |tool: &Tool, reason: &str| usage(tool, &called, reason);
     let from_clap = |tool: &Tool, error: &clap::Error| from_clap(tool, &called, error);
     let additions: Vec<&str> = tool.additions.iter().chain(&TEACHING).copied().collect();

@@ -219,6 +219,8 @@ fn line(text: &mut String, words: &[Word]) {
 pub fn command() -> Command {
     let mut command =
         Command::new("rs-capsh").about("Change and show the capabilities of a process, and run a program with them");
+    // capsh has no word for it.
+    command = command.disable_version_flag(true);
     for word in WORDS {
         let Some(long) = word.name.strip_prefix("--").filter(|long| !long.is_empty()) else { continue };
         if command.get_arguments().any(|known| known.get_long() == Some(long)) {
