@@ -42,17 +42,21 @@ fn contributing() -> Result<Vec<String>> {
 
 /// mandoc's own opinion, and an entry for each option.
 fn man_pages() -> Result<Vec<String>> {
-    let files = man::write(&target().join("man"))?;
+    let folder = target().join("man");
     let mut mistakes = Vec::new();
-    for (file, page) in files.iter().zip(pages::all()) {
-        let lint = process::Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(file).output()?;
+    for page in pages::all() {
+        let file = match man::write_one(&folder, &page) {
+            Ok(file) => file,
+            Err(error) => {
+                mistakes.push(format!("{error:#}"));
+                continue;
+            }
+        };
+        let lint = process::Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(&file).output()?;
         mistakes.extend(String::from_utf8_lossy(&lint.stdout).lines().map(str::to_owned));
         let text = std::fs::read_to_string(file)?.replace("\\-", "-");
-        for option in all_options(&page.command) {
-            if !text.contains(&option) {
-                mistakes.push(format!("{}: says nothing of {option}", page.name));
-            }
-        }
+        let unsaid = all_options(&page.command).into_iter().filter(|option| !text.contains(option));
+        mistakes.extend(unsaid.map(|option| format!("{}: says nothing of {option}", page.name)));
     }
     Ok(mistakes)
 }
@@ -116,18 +120,19 @@ fn helps() -> Result<Vec<String>> {
         if help_of(&program, &["-h"]).is_ok_and(|short| short != help) {
             mistakes.push(format!("{}: -h and --help differ", page.name));
         }
-        let mut shown = options_shown(&help);
+        let mut helps = vec![help];
         for verb in page.command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
-            shown.extend(options_shown(&help_of(&program, &[verb.get_name(), "--help"])?));
+            helps.push(help_of(&program, &[verb.get_name(), "--help"])?);
         }
-        let mut described = all_options(&page.command);
+        let described = all_options(&page.command);
+        let named: BTreeSet<String> = helps.iter().flat_map(|help| options_named(help)).collect();
+        let listed: BTreeSet<String> = helps.iter().flat_map(|help| options_listed(help)).collect();
         // Those who read a help know how to ask for it.
-        for help in ["-h", "--help"] {
-            described.remove(help);
-            shown.remove(help);
-        }
-        mistakes.extend(described.difference(&shown).map(|o| format!("{}: the help does not show {o}", page.name)));
-        mistakes.extend(shown.difference(&described).map(|o| format!("{}: the page does not describe {o}", page.name)));
+        let other = |option: &&String| !["-h", "--help"].contains(&option.as_str());
+        let hidden = described.difference(&named).filter(other);
+        mistakes.extend(hidden.map(|option| format!("{}: the help does not show {option}", page.name)));
+        let unsaid = listed.difference(&described).filter(other);
+        mistakes.extend(unsaid.map(|option| format!("{}: the page does not describe {option}", page.name)));
     }
     Ok(mistakes)
 }
@@ -141,12 +146,40 @@ fn help_of(program: &Path, words: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The options at the beginnings of the lines of a help text.
-fn options_shown(help: &str) -> BTreeSet<String> {
-    let begins = |line: &&str| line.starts_with("  ") && line.trim_start().starts_with('-');
-    let first = |line: &str| line.trim_start().split("  ").next().unwrap_or_default().to_owned();
-    let words = |part: String| part.split([' ', ',', '=', '[']).map(str::to_owned).collect::<Vec<_>>();
-    let option =
-        |word: &String| word.starts_with('-') && word.trim_start_matches('-').starts_with(char::is_alphanumeric);
-    help.lines().filter(begins).map(first).flat_map(words).filter(option).collect()
+/// The options that a help text names, but for those of its examples.
+fn options_named(help: &str) -> BTreeSet<String> {
+    help.lines().filter(|line| line.starts_with(' ')).flat_map(options).collect()
+}
+
+/// The options that it lists: of those in a column of their own.
+fn options_listed(help: &str) -> BTreeSet<String> {
+    let table = help.lines().filter(|line| line.starts_with(' '));
+    let columns = table.flat_map(|line| line.split("  ")).map(str::trim_start);
+    columns.filter(|column| column.starts_with('-')).flat_map(options).collect()
+}
+
+fn options(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|c: char| c.is_whitespace() || ",=[]()".contains(c));
+    words.filter(|word| is_option(word)).map(str::to_owned)
+}
+
+/// `-x` or `--word`.
+fn is_option(word: &str) -> bool {
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match word.strip_prefix("--") {
+        Some(long) => long.starts_with(|c: char| c.is_ascii_alphanumeric()) && long.chars().all(name),
+        None => word.len() == 2 && word.starts_with('-') && word.ends_with(|c: char| c.is_ascii_alphanumeric()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_a_help_in_columns() {
+        let help = "Usage: x -a\n -m, --mount[=FILE]   mounts  -p X   (implies --fork)\nExample: x -qr --no\n";
+        assert_eq!(options_named(help).into_iter().collect::<Vec<_>>(), ["--fork", "--mount", "-m", "-p"]);
+        assert_eq!(options_listed(help).into_iter().collect::<Vec<_>>(), ["--mount", "-m", "-p"]);
+    }
 }

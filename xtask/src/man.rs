@@ -23,15 +23,16 @@ const BY_HAND: [(&str, bool); 7] = [
 
 /// Writes a page for each tool to `folder`, and gives the files.
 pub(crate) fn write(folder: &Path) -> Result<Vec<PathBuf>> {
+    pages::all().iter().map(|page| write_one(folder, page)).collect()
+}
+
+/// Writes the page of one tool.
+pub(crate) fn write_one(folder: &Path, page: &Page) -> Result<PathBuf> {
+    let text = page_text(page).with_context(|| format!("the man page of {}", page.name))?;
     fs::create_dir_all(folder)?;
-    let mut files = Vec::new();
-    for page in pages::all() {
-        let text = page_text(&page).with_context(|| format!("the man page of {}", page.name))?;
-        let file = folder.join(format!("{}.1", page.name));
-        fs::write(&file, text)?;
-        files.push(file);
-    }
-    Ok(files)
+    let file = folder.join(format!("{}.1", page.name));
+    fs::write(&file, text)?;
+    Ok(file)
 }
 
 /// A page that says only where the tool's own is, for a link's name.

@@ -92,16 +92,24 @@ macro_rules! needs {
     };
 }
 
-/// The built program `name`, beside the test's own.
+/// The built program `name`: in the folder `RS_BIN` if that is set (`check`
+/// tests the shipped programs so), else beside the test's own.
 pub fn bin(name: &str) -> PathBuf {
+    let file = std::env::var_os("RS_BIN").map_or_else(beside, PathBuf::from).join(name);
+    // What is not shipped is beside the test in any case.
+    let file = if file.exists() { file } else { beside().join(name) };
+    assert!(file.exists(), "{} is not built: cargo build --workspace --bins", file.display());
+    file
+}
+
+/// The folder that cargo builds programs to.
+fn beside() -> PathBuf {
     let mut folder = std::env::current_exe().expect("the test's own path");
     folder.pop();
     if folder.ends_with("deps") {
         folder.pop();
     }
-    let file = folder.join(name);
-    assert!(file.exists(), "{} is not built: cargo build --workspace --bins", file.display());
-    file
+    folder
 }
 
 /// What a run gave.
