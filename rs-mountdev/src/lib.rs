@@ -1,1 +1,184 @@
-//! Not written yet.
+//! Sets up the mounts and devices of a container's root, then becomes the
+//! next program: every step is done and verified, or nothing is run.
+//!
+//! The root's contents belong to whoever made the image. Fixed places are
+//! walked one component at a time and no link is followed; paths of the user
+//! are resolved inside the root; mounts are put on descriptors, not on names.
+#![forbid(unsafe_code)]
+
+pub mod action;
+pub mod bind;
+pub mod cgroup;
+pub mod cli;
+pub mod device;
+pub mod error;
+pub mod fresh;
+pub mod leave;
+pub mod link;
+pub mod mask;
+pub mod plan;
+pub mod resolve;
+pub mod root;
+pub mod tty;
+pub mod value;
+pub mod verify;
+
+use action::{Action, Opened, Work};
+use bind::{Change, change_flags};
+use chain::sys::make;
+use chain::sys::mount::Mount;
+use chain::sys::mount::tree::MountAttr;
+use chain::sys::process::Umask;
+use chain::{Page, Tool};
+use clap::CommandFactory;
+use cli::{Cli, Propagation};
+use error::{AtPlace, Error, FAILURE, Why};
+use root::Root;
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+/// Its name, and the status of usage errors.
+pub const TOOL: Tool = Tool::new("rs-mountdev", FAILURE);
+
+/// Does all that the command line asks for, then becomes COMMAND.
+///
+/// # Errors
+/// The first step that could not be done; COMMAND was not started.
+pub fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    let actions = plan::actions(cli);
+    if cli.flags.dry_run {
+        return dry_run(cli, &actions);
+    }
+    let mask = make(&Umask { mask: 0, why: "what is made in the root has the mode that is asked for" }).at("umask")?;
+    set_up(cli, &actions)?;
+    make(&Umask { mask, why: "the program gets the umask that we were given" }).at("umask")?;
+    leave::close_descriptors(cli.flags.preserve_fds)?;
+    if cli.flags.new_session {
+        leave::new_session()?;
+    }
+    match chain::exec(&cli.flags.command)? {}
+}
+
+/// The steps in their fixed order, up to the pivot.
+fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
+    let flags = &cli.flags;
+    let say = |text: &str| {
+        if flags.verbose {
+            chain::say(text);
+        }
+    };
+    if let Some(how) = flags.propagation {
+        propagate(how)?;
+    }
+    let root = Root::open(&flags.root)?;
+    if flags.propagation.is_none() {
+        root.refuse_shared()?;
+    }
+    let opened = actions.iter().map(Action::open).collect::<Result<Vec<Opened>, Error>>()?;
+    let mut work = Work { root, expected: Vec::new(), kernel_mounts: Vec::new() };
+    if flags.read_only || flags.pivot {
+        say("--root: mount it on itself");
+        work.cover_root()?;
+    }
+    for (action, opened) in actions.iter().zip(opened) {
+        if matches!(opened, Opened::Skip) {
+            continue;
+        }
+        say(&action.to_string());
+        action.act(&mut work, opened)?;
+    }
+    if flags.read_only {
+        say("--read-only: make the root read-only");
+        let change = Change { set: MountAttr::RDONLY, ..Change::default() };
+        change_flags(work.root.as_fd(), change, "--read-only".as_ref())?;
+    }
+    work.verify()?;
+    if flags.pivot {
+        say("--pivot: make it the root of this mount namespace");
+        return leave::pivot(&work.root);
+    }
+    if flags.read_only { still_leads_there(&work.root, &flags.root) } else { Ok(()) }
+}
+
+/// The covered root can be reached by a working folder inside it: COMMAND
+/// must come to the new one by the path that was given.
+fn still_leads_there(root: &Root, given: &OsStr) -> Result<(), Error> {
+    let again = Root::open(given)?;
+    if root.is(again.as_fd().fd)? { Ok(()) } else { Err(root.refused(Why::WorkingFolder)) }
+}
+
+fn propagate(how: Propagation) -> Result<(), Error> {
+    let kind = match how {
+        Propagation::Private => libc::MS_PRIVATE,
+        Propagation::Slave => libc::MS_SLAVE,
+        Propagation::Unchanged => return Ok(()),
+    };
+    let call = Mount {
+        source: None,
+        target: OsStr::new("/"),
+        fstype: None,
+        flags: libc::MS_REC | kind,
+        data: None,
+        why: "what is mounted from here on stays in this mount namespace",
+    };
+    make(&call).at("--propagation")
+}
+
+/// Says what would be done.
+fn dry_run(cli: &Cli, actions: &[Action]) -> Result<ExitCode, Error> {
+    let flags = &cli.flags;
+    let mut lines = Vec::new();
+    if let Some(how) = flags.propagation.filter(|how| *how != Propagation::Unchanged) {
+        lines.push(format!("--propagation: make all mounts {}", format!("{how:?}").to_lowercase()));
+    }
+    let root = Root::open(&flags.root)?;
+    if flags.read_only || flags.pivot {
+        lines.push("--root: mount it on itself".to_owned());
+    }
+    lines.extend(actions.iter().map(ToString::to_string));
+    let last = [
+        (flags.read_only, "--read-only: make the root read-only"),
+        (flags.pivot, "--pivot: make it the root of this mount namespace"),
+        (flags.new_session, "--new-session: leave the session"),
+    ];
+    lines.extend(last.iter().filter(|(asked, _)| *asked).map(|(_, line)| (*line).to_owned()));
+    let words: Vec<String> = flags.command.iter().map(|word| word.display().to_string()).collect();
+    lines.push(format!("run {} with the root {}", words.join(" "), root.given().display()));
+    chain::output::print(&(lines.join("\n") + "\n"), FAILURE)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Its man page and completions.
+pub fn pages() -> Vec<Page> {
+    vec![Page {
+        name: "rs-mountdev",
+        original: None,
+        command: TOOL.command(Cli::command()),
+        calls: CALLS,
+        sections: include_str!("../man/rs-mountdev.roff"),
+    }]
+}
+
+/// The calls it makes.
+pub const CALLS: &[(&str, &str)] = &[
+    ("umask", "sets the modes of what is made, and puts back the caller's mask"),
+    ("open_tree", "copies the mount of what is bound"),
+    ("mount_setattr", "gives a mount its flags"),
+    ("move_mount", "puts a finished mount on a place, by descriptor"),
+    ("fsopen", "begins a new file system"),
+    ("fsconfig", "says its options and makes it"),
+    ("fsmount", "makes a mount of it"),
+    ("mkdirat", "makes a folder to mount on"),
+    ("openat", "makes an empty file to bind over"),
+    ("symlinkat", "makes a link in dev"),
+    ("unlinkat", "removes a wrong dev/ptmx link"),
+    ("mount", "changes propagation; does the mounting on kernels before 5.12"),
+    ("fchdir", "moves between the roots for --pivot"),
+    ("pivot_root", "makes the root the namespace's"),
+    ("umount2", "lets go of the old root"),
+    ("chdir", "starts at the new root"),
+    ("close_range", "hands on no descriptors"),
+    ("fcntl", "the same on kernels before 5.11"),
+    ("setsid", "leaves the session for --new-session"),
+    ("execve", "becomes COMMAND"),
+];

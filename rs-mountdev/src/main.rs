@@ -1,3 +1,6 @@
-//! Not written yet.
+//! `rs-mountdev --root=DIR [STEP]... [--] COMMAND [ARG]...`
 #![forbid(unsafe_code)]
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    chain::run(&rs_mountdev::TOOL, rs_mountdev::run)
+}

@@ -1,0 +1,167 @@
+//! Why COMMAND was not started.
+
+use chain::error::strerror;
+use chain::exec::ExecError;
+use chain::output::OutputError;
+use chain::{Failure, SysError};
+use nix::errno::Errno;
+use std::fmt;
+use std::path::Path;
+
+/// The status of every failure before COMMAND runs.
+pub const FAILURE: u8 = 125;
+
+/// Why COMMAND was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What is at a place, or in an option, cannot be worked with.
+    #[error("{place}: {why}")]
+    Refused {
+        /// The place in the root, or the option.
+        place: String,
+        /// What is wrong with it.
+        why: Why,
+    },
+    /// The kernel refused a step.
+    #[error("{place}: {source}")]
+    Step {
+        /// The place in the root, or the option.
+        place: String,
+        /// Which call, and why.
+        source: SysError,
+    },
+    /// COMMAND itself.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// `--dry-run` could not print.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+/// What is wrong with a place or an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The kernel's reason, from a call that only looks.
+    Errno(Errno),
+    /// An empty path.
+    Empty,
+    /// The root is this process's own.
+    IsSlash,
+    /// DEST is the root.
+    IsRoot,
+    /// A symbolic link where none is followed.
+    SymbolicLink,
+    /// A link to nothing.
+    Dangling,
+    /// Something else where a folder is wanted.
+    NotDirectory,
+    /// A folder where something else is wanted.
+    Directory,
+    /// The source is no device.
+    NotDevice,
+    /// The source is not the device of that name.
+    WrongDevice,
+    /// The source's mount forbids devices, and that cannot be changed here.
+    NoDev,
+    /// It is below one of the file systems that this run mounted.
+    InKernelFs,
+    /// Somebody keeps changing it.
+    KeepsChanging,
+    /// After all is done, what was mounted is not there.
+    NotThere,
+    /// The mount is shared with other namespaces.
+    Shared(String),
+    /// None of the standard descriptors is a terminal.
+    NoTerminal,
+    /// The terminal's name leads elsewhere.
+    TerminalUnreachable(String),
+    /// Another link than the wanted one.
+    OtherLink(String),
+    /// The outer proc is missing.
+    NoProc,
+    /// The path no longer leads to the root after it was covered.
+    WorkingFolder,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Errno(errno) => return f.write_str(&strerror(*errno)),
+            Self::Shared(point) => {
+                return write!(f, "the mount at {point} is shared: new mounts would appear in other namespaces");
+            }
+            Self::TerminalUnreachable(name) => return write!(f, "the terminal is not reachable as {name}"),
+            Self::OtherLink(text) => return write!(f, "exists and leads to {text}"),
+            Self::Empty => "the path is empty",
+            Self::IsSlash => "is the root of this process",
+            Self::IsRoot => "is the root itself",
+            Self::SymbolicLink => "is a symbolic link",
+            Self::Dangling => "is a symbolic link to nothing",
+            Self::NotDirectory => "is not a directory",
+            Self::Directory => "is a directory",
+            Self::NotDevice => "is not a device",
+            Self::WrongDevice => "is not that device on this host",
+            Self::NoDev => "is on a mount with nodev that cannot be changed here",
+            Self::InKernelFs => "is inside a file system of the kernel",
+            Self::KeepsChanging => "keeps changing",
+            Self::NotThere => "is not what was mounted there",
+            Self::NoTerminal => "there is no terminal",
+            Self::NoProc => "needs /proc to be mounted",
+            Self::WorkingFolder => "leads below the new mount; give an absolute path",
+        };
+        f.write_str(text)
+    }
+}
+
+impl Error {
+    /// `why` at `place`.
+    pub fn refused(place: impl AsRef<Path>, why: Why) -> Self {
+        Self::Refused { place: place.as_ref().display().to_string(), why }
+    }
+}
+
+/// Names the place of a refused call.
+pub trait AtPlace<T> {
+    /// The same result, its error with the place in front.
+    ///
+    /// # Errors
+    /// Those of the call.
+    fn at(self, place: impl AsRef<Path>) -> Result<T, Error>;
+}
+
+impl<T> AtPlace<T> for Result<T, SysError> {
+    fn at(self, place: impl AsRef<Path>) -> Result<T, Error> {
+        self.map_err(|source| Error::Step { place: place.as_ref().display().to_string(), source })
+    }
+}
+
+impl<T> AtPlace<T> for rustix::io::Result<T> {
+    fn at(self, place: impl AsRef<Path>) -> Result<T, Error> {
+        self.map_err(|e| Error::refused(place, Why::Errno(errno(e))))
+    }
+}
+
+/// The same number in the type that messages are made from.
+pub fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
+
+impl Failure for Error {
+    fn status(&self) -> u8 {
+        match self {
+            Self::Exec(error) => error.status(),
+            _ => FAILURE,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Step { source, .. } => source.hint.clone(),
+            Self::Exec(error) => error.hint(),
+            Self::Refused { why: Why::Shared(_), .. } => {
+                Some("--propagation=private keeps them here; --propagation=unchanged allows it".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

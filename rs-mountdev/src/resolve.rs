@@ -1,0 +1,183 @@
+//! Paths that the user names: resolved inside the root, links and all, as if
+//! it were `/` (openat2(2) with `RESOLVE_IN_ROOT`; before Linux 5.6 by hand).
+
+use crate::error::{Error, Why, errno};
+use crate::root::{Place, Root, TRIES, kind, look, make_stub, quiet_exists};
+use chain::sys::file::{At, Fd, MkdirAt};
+use nix::errno::Errno;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// Symbolic links on one way at most, as the kernel has it.
+const MAX_LINKS: usize = 40;
+
+/// What to make where a user's path leads to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// A folder, and those above.
+    Folder,
+    /// An empty file, and folders above.
+    File,
+    /// Nothing: it is an error.
+    Refuse,
+}
+
+/// Resolves `dest` inside `root`.
+///
+/// # Errors
+/// It is the root itself, it dangles, it goes through a magic link, or
+/// nothing can be made.
+pub fn resolve(root: &Root, dest: &OsStr, missing: Missing) -> Result<Place, Error> {
+    let name = Path::new(dest);
+    let refused = |reason| match reason {
+        Refusal::Errno(errno) => Error::refused(name, Why::Errno(errno)),
+        Refusal::Dangling => Error::refused(name, Why::Dangling),
+        Refusal::Step(error) => error,
+    };
+    let found = match by_kernel(root, dest) {
+        Some(Ok(found)) => found,
+        Some(Err(Errno::ENOENT)) | None => Walk::new(root, dest, missing).run().map_err(refused)?,
+        Some(Err(errno)) => return Err(Error::refused(name, Why::Errno(errno))),
+    };
+    if root.is(found.0.as_fd())? {
+        return Err(Error::refused(name, Why::IsRoot));
+    }
+    let inside = name.strip_prefix("/").unwrap_or(name);
+    Ok(Place { users: true, ..root.place(found, inside, true) })
+}
+
+/// By openat2; `None` where there is no such call (or an old seccomp filter
+/// that does not know it).
+fn by_kernel(root: &Root, dest: &OsStr) -> Option<Result<(OwnedFd, Stat), Errno>> {
+    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..TRIES {
+        let opened = rustix::fs::openat2(root.as_fd().fd, dest, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how);
+        match opened.map_err(errno) {
+            Ok(fd) => return Some(rustix::fs::fstat(&fd).map_err(errno).map(|stat| (fd, stat))),
+            Err(Errno::ENOSYS | Errno::EPERM) => return None,
+            // Something was renamed meanwhile, and the path has `..`.
+            Err(Errno::EAGAIN) => {}
+            Err(errno) => return Some(Err(errno)),
+        }
+    }
+    Some(Err(Errno::EAGAIN))
+}
+
+enum Refusal {
+    Errno(Errno),
+    Dangling,
+    Step(Error),
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+/// A component still to walk, and whether a link's text brought it.
+struct Component {
+    name: OsString,
+    from_link: bool,
+}
+
+/// The walk by hand. `..` goes back on the stack of folders that were
+/// opened, so it can never go above the root.
+struct Walk<'a> {
+    root: &'a Root,
+    dest: &'a Path,
+    missing: Missing,
+    stack: Vec<(OwnedFd, Stat)>,
+    rest: VecDeque<Component>,
+    links: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(root: &'a Root, dest: &'a OsStr, missing: Missing) -> Self {
+        let mut walk =
+            Self { root, dest: Path::new(dest), missing, stack: Vec::new(), rest: VecDeque::new(), links: 0 };
+        walk.put_in_front(dest, false);
+        walk
+    }
+
+    fn put_in_front(&mut self, text: &OsStr, from_link: bool) {
+        for part in text.as_bytes().split(|b| *b == b'/').rev() {
+            if !part.is_empty() && part != b"." {
+                self.rest.push_front(Component { name: OsStr::from_bytes(part).to_owned(), from_link });
+            }
+        }
+    }
+
+    fn run(mut self) -> Result<(OwnedFd, Stat), Refusal> {
+        let start = look(self.root.as_fd().fd, OsStr::new("."))?;
+        self.stack.push(start);
+        while let Some(component) = self.rest.pop_front() {
+            if component.name == ".." {
+                if self.stack.len() > 1 {
+                    self.stack.pop();
+                }
+                continue;
+            }
+            let found = self.open(&component)?;
+            match kind(&found.1) {
+                FileType::Symlink => self.follow(&found)?,
+                FileType::Directory => self.stack.push(found),
+                _ if self.rest.is_empty() => return Ok(found),
+                _ => return Err(Errno::ENOTDIR.into()),
+            }
+        }
+        self.stack.pop().ok_or(Refusal::Errno(Errno::ENOENT))
+    }
+
+    fn follow(&mut self, link: &(OwnedFd, Stat)) -> Result<(), Refusal> {
+        let about = rustix::fs::fstatfs(&link.0).map_err(errno)?;
+        // Those of procfs may lead anywhere, whatever their text says.
+        if about.f_type == rustix::fs::PROC_SUPER_MAGIC {
+            return Err(Errno::EXDEV.into());
+        }
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(Errno::ELOOP.into());
+        }
+        let text = rustix::fs::readlinkat(&link.0, c"", Vec::new()).map_err(errno)?;
+        let text = OsString::from_vec(text.into_bytes());
+        if text.as_bytes().starts_with(b"/") {
+            self.stack.truncate(1);
+        }
+        self.put_in_front(&text, true);
+        Ok(())
+    }
+
+    /// The component in the innermost folder, made where it is missing.
+    fn open(&self, component: &Component) -> Result<(OwnedFd, Stat), Refusal> {
+        let Some((folder, _)) = self.stack.last() else { return Err(Errno::ENOENT.into()) };
+        for _ in 0..TRIES {
+            match look(folder.as_fd(), &component.name) {
+                Err(Errno::ENOENT) => self.make(folder, component)?,
+                found => return found.map_err(Refusal::Errno),
+            }
+        }
+        Err(Refusal::Errno(Errno::EAGAIN))
+    }
+
+    fn make(&self, folder: &OwnedFd, component: &Component) -> Result<(), Refusal> {
+        if component.from_link {
+            return Err(Refusal::Dangling);
+        }
+        if self.missing == Missing::Refuse {
+            return Err(Errno::ENOENT.into());
+        }
+        let parent = Fd { fd: folder.as_fd(), path: self.root.given() };
+        let made = if self.rest.is_empty() && self.missing == Missing::File {
+            make_stub(parent, &component.name)
+        } else {
+            let why = "a mount needs a place to be put over";
+            quiet_exists(&MkdirAt { dir: At::In(parent), path: &component.name, mode: 0o755, why })
+        };
+        made.map_err(|source| Refusal::Step(Error::Step { place: self.dest.display().to_string(), source }))
+    }
+}
