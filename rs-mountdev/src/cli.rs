@@ -41,8 +41,8 @@ pub struct Flags {
     /// the root folder; links in the path are followed
     #[arg(short = 'R', long, value_name = "DIR", required = true)]
     pub root: OsString,
-    /// first change how all mounts propagate
-    #[arg(long, value_name = "HOW")]
+    /// first make all mounts private or slave; or go on if they are shared (unchanged)
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
     pub propagation: Option<Propagation>,
     /// mount a new procfs on proc
     #[arg(long)]
@@ -53,8 +53,8 @@ pub struct Flags {
     /// mount a new sysfs on sys, read-only
     #[arg(long)]
     pub sys: bool,
-    /// mount the cgroup file systems on sys/fs/cgroup
-    #[arg(long, value_name = "ACCESS")]
+    /// mount the cgroup file systems on sys/fs/cgroup, ro or rw
+    #[arg(long, value_name = "ACCESS", hide_possible_values = true)]
     pub cgroup: Option<Access>,
     /// mount a new dev: all devices, links, --ptmx, --shm, --tty-try
     #[arg(long)]

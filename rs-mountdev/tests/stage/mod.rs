@@ -1,5 +1,10 @@
 //! What the tests share: a root of busybox, and ways to run in it.
-#![allow(dead_code, unreachable_pub, clippy::disallowed_methods, reason = "each test file uses a part of it, with whatever serves")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "each test file uses a part of it, with whatever serves"
+)]
 
 use chain::testing::{Ran, Scratch, bin, find, run};
 use std::ffi::OsStr;
