@@ -71,8 +71,8 @@ fn known(command: &Command, additions: &[&str]) -> Vec<Known> {
 
 /// Finds `name` among the long options: the exact name, else the only option
 /// it begins. Options that the original does not have never make one of its
-/// abbreviations ambiguous.
-fn long<'a>(options: &'a [Known], name: &str) -> Result<(&'a Known, &'a str), String> {
+/// abbreviations ambiguous. `word` is what stands on the line, for messages.
+fn long<'a>(options: &'a [Known], name: &str, word: &str) -> Result<(&'a Known, &'a str), String> {
     let all = || options.iter().flat_map(|option| option.long.iter().map(move |long| (option, long.as_str())));
     if let Some(exact) = all().find(|(_, long)| *long == name) {
         return Ok(exact);
@@ -83,11 +83,11 @@ fn long<'a>(options: &'a [Known], name: &str) -> Result<(&'a Known, &'a str), St
         found = beginning(true);
     }
     match found.as_slice() {
-        [] => Err(format!("unrecognized option '--{name}'")),
+        [] => Err(format!("unrecognized option '--{word}'")),
         [one, rest @ ..] if rest.iter().all(|other| other.0.id == one.0.id) => Ok(*one),
         several => {
             let names: Vec<String> = several.iter().map(|(_, long)| format!("'--{long}'")).collect();
-            Err(format!("option '--{name}' is ambiguous; possibilities: {}", names.join(" ")))
+            Err(format!("option '--{word}' is ambiguous; possibilities: {}", names.join(" ")))
         }
     }
 }
@@ -145,7 +145,8 @@ fn read_long(
         Some(at) => (&word[..at], Some(&word[at + 1..])),
         None => (word, None),
     };
-    let (option, name) = long(options, &OsStr::from_bytes(name).to_string_lossy())?;
+    let (option, name) =
+        long(options, &OsStr::from_bytes(name).to_string_lossy(), &OsStr::from_bytes(word).to_string_lossy())?;
     let canonical = name.as_bytes();
     match (option.takes, value) {
         (Takes::Nothing, Some(_)) => Err(format!("option '--{name}' doesn't allow an argument")),

@@ -7,10 +7,11 @@
 use crate::error::{strerror, write_stderr};
 use crate::sys::Call;
 use nix::errno::Errno;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 static LEVEL: AtomicU8 = AtomicU8::new(0);
-static IN_CHILD: AtomicBool = AtomicBool::new(false);
+/// The number of this process, if it is a forked child; else 0.
+static CHILD: AtomicU32 = AtomicU32::new(0);
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,20 +48,20 @@ fn explaining() -> bool {
     LEVEL.load(Ordering::Relaxed) >= Level::Explain as u8
 }
 
-/// From now on lines begin with `[pid N] `: this is a forked child.
+/// From now on lines begin with `[pid N] `: this is a forked child. N is its
+/// number in the mounted `/proc`, as strace counts: inside a new pid namespace
+/// getpid would say 1, and later there may be another `/proc`, or none.
 pub(crate) fn in_child() {
-    IN_CHILD.store(true, Ordering::Relaxed);
+    if on() {
+        let outer = std::fs::read_link("/proc/self").ok().and_then(|pid| pid.to_str()?.parse().ok());
+        CHILD.store(outer.unwrap_or_else(std::process::id), Ordering::Relaxed);
+    }
 }
 
-/// The pid as the mounted `/proc` counts it: inside a new pid namespace
-/// getpid would say 1.
 fn prefix() -> String {
-    if !IN_CHILD.load(Ordering::Relaxed) {
-        return String::new();
-    }
-    match std::fs::read_link("/proc/self") {
-        Ok(pid) => format!("[pid {}] ", pid.display()),
-        Err(_) => format!("[pid {}] ", std::process::id()),
+    match CHILD.load(Ordering::Relaxed) {
+        0 => String::new(),
+        pid => format!("[pid {pid}] "),
     }
 }
 

@@ -215,13 +215,24 @@ pub fn against_strace(program: &Path, args: &[&str], calls: &[&str]) -> Vec<Stri
     difference(&normal_strace(&theirs), &normal_ours(&ours, calls))
 }
 
-fn difference(theirs: &[String], ours: &[String]) -> Vec<String> {
-    if theirs == ours {
+/// A line of a trace, and the process it is of; the first has no name.
+type Line = (String, String);
+
+/// Each process's lines have an order of their own: who of two is first is
+/// chance.
+fn difference(theirs: &[Line], ours: &[Line]) -> Vec<String> {
+    let sorted = |lines: &[Line]| {
+        let mut lines = lines.to_vec();
+        lines.sort_by(|a, b| a.0.cmp(&b.0));
+        lines
+    };
+    if sorted(theirs) == sorted(ours) {
         return Vec::new();
     }
-    let mut lines: Vec<String> = theirs.iter().map(|line| format!("strace: {line}")).collect();
-    lines.extend(ours.iter().map(|line| format!("ours:   {line}")));
-    lines
+    let shown = |who: &str, lines: &[Line]| -> Vec<String> {
+        lines.iter().map(|(pid, line)| format!("{who} {pid:7} {line}")).collect()
+    };
+    [shown("strace:", theirs), shown("ours:  ", ours)].concat()
 }
 
 /// `5</a/path>` as `5`, wherever a descriptor stands.
@@ -258,7 +269,8 @@ fn without_paths(line: &str) -> String {
     out
 }
 
-fn normal_strace(text: &str) -> Vec<String> {
+fn normal_strace(text: &str) -> Vec<Line> {
+    let first = text.split(' ').next().unwrap_or_default();
     let mut lines = Vec::new();
     let mut pending: std::collections::HashMap<String, String> = std::collections::HashMap::new();
     let mut payload: std::collections::HashSet<String> = std::collections::HashSet::new();
@@ -290,9 +302,9 @@ fn normal_strace(text: &str) -> Vec<String> {
             }
         }
         let reading = call.starts_with("openat(") && call.contains("O_RDONLY") && !call.contains("O_CREAT");
-        let speaking = ["write(1, ", "write(2, "].iter().any(|begin| call.starts_with(begin));
-        if !reading && !speaking {
-            lines.push(pointers_out(&line));
+        let other = ["write(1, ", "write(2, ", "rt_sigprocmask(SIG_BLOCK, NULL, ", "prctl(PR_CAPBSET_READ, "];
+        if !reading && !other.iter().any(|begin| call.starts_with(begin)) {
+            lines.push((if pid == first { String::new() } else { pid.to_owned() }, pointers_out(&line)));
         }
     }
     lines
@@ -306,13 +318,10 @@ fn pointers_out(line: &str) -> String {
     }
 }
 
-fn normal_ours(text: &str, calls: &[&str]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
+fn normal_ours(text: &str, calls: &[&str]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
     for line in text.lines() {
-        let line = match line.strip_prefix("[pid ") {
-            Some(rest) => rest.split_once("] ").map_or(line, |(_, rest)| rest),
-            None => line,
-        };
+        let (pid, line) = line.strip_prefix("[pid ").and_then(|rest| rest.split_once("] ")).unwrap_or(("", line));
         if !calls.iter().any(|call| line.strip_prefix(call).is_some_and(|rest| rest.starts_with('('))) {
             continue;
         }
@@ -322,15 +331,15 @@ fn normal_ours(text: &str, calls: &[&str]) -> Vec<String> {
         }
         let line = without_paths(line);
         // The exec that returned after all has a second line.
-        if let Some(last) = lines.last()
-            && let Some(begin) = last.strip_suffix(" = ?")
+        if let Some(last) = lines.iter().rposition(|(of, _)| of == pid)
+            && let Some(begin) = lines[last].1.strip_suffix(" = ?")
             && line.strip_prefix(begin).is_some_and(|rest| rest.starts_with(" = -1"))
         {
-            lines.pop();
+            lines.remove(last);
         }
-        lines.push(line);
+        lines.push((pid.to_owned(), line));
     }
-    for line in &mut lines {
+    for (_, line) in &mut lines {
         if line.starts_with("execve(")
             && let Some(begin) = line.strip_suffix("?")
         {
