@@ -104,10 +104,10 @@ fn in_child(become_it: impl FnOnce() -> Result<Infallible, Problem>) -> Ran {
     if !reason.is_empty() {
         return Err(Problem::Not(String::from_utf8_lossy(&reason).into_owned()));
     }
-    Ok(match end {
-        End::Exited(status) => status,
-        End::Killed(_) => FAILURE,
-    })
+    match end {
+        End::Exited(status) => Ok(status),
+        End::Killed(signal) => Err(Problem::ChildEnded(format!("was killed by signal {signal}"))),
+    }
 }
 
 fn errno_of(error: &std::io::Error) -> Errno {

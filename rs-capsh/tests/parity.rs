@@ -1,0 +1,12 @@
+//! rs-capsh beside libcap's programs: same status, same standard output.
+
+use chain::testing::{Scratch, needs, parity};
+
+#[test]
+fn the_originals_and_ours() {
+    needs!("capsh");
+    let scratch = Scratch::new();
+    let links = scratch.links(&[("capsh", "rs-capsh")]);
+    let tally = parity(include_str!("parity.cases"), &links);
+    assert!(tally.passed + tally.skipped >= 250, "{tally:?}");
+}
