@@ -1,4 +1,5 @@
 //! `--trace` tells what strace sees, of every process of ours.
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::testing::{Scratch, against_strace, bin, needs, run};
 

@@ -1,0 +1,156 @@
+//! Each call of the tool made to fail, at each place where it is made: the
+//! right status, one message, the program not started, nothing left.
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
+
+use chain::testing::{Ran, Scratch, bin, needs, run};
+use std::collections::HashSet;
+use std::process::Command;
+
+/// What a run under injection showed.
+struct Injected {
+    ran: Ran,
+    /// The call that was made to fail, if it was one of ours.
+    call: Option<String>,
+}
+
+/// Runs the tool on `args` and lets the `when`th `call` of each of its
+/// processes fail with `errno`. `timeout` ends what hangs.
+fn inject(args: &[String], call: &str, errno: &str, when: u32) -> Injected {
+    let scratch = Scratch::new();
+    let log = scratch.join("log");
+    let mut command = Command::new("timeout");
+    command.args(["-k", "1", "20", "strace", "-f", "-qq", "-s", "200", "-e", "signal=none", "-o"]).arg(&log);
+    command.arg("-e").arg(format!("trace={call},execve"));
+    command.arg("-e").arg(format!("inject={call}:error={errno}:when={when}"));
+    let ran: Ran = command.arg(bin("rs-unshare")).args(args).output().expect("strace starts").into();
+    let log = std::fs::read_to_string(&log).unwrap_or_default();
+    Injected { ran, call: ours(&log) }
+}
+
+/// The injected call that the program's own processes made; those of the
+/// payload, after its exec, and those that only read do not count.
+fn ours(log: &str) -> Option<String> {
+    let mut started = false;
+    let mut payload = HashSet::new();
+    for line in log.lines() {
+        let (pid, call) = line.split_once(' ')?;
+        let call = call.trim_start();
+        if call.starts_with("execve(") && call.ends_with(" = 0") {
+            if started {
+                payload.insert(pid);
+            }
+            started = true;
+        }
+        let reads = ["O_RDONLY", "PR_CAPBSET_READ", "SIG_BLOCK, NULL", "write(2, ", "rt_sigaction("];
+        if call.ends_with("(INJECTED)") && !payload.contains(pid) && !reads.iter().any(|word| call.contains(word)) {
+            return Some(call.to_owned());
+        }
+    }
+    None
+}
+
+/// Options that together make every call, and a file each may bind.
+fn scenarios(file: &str) -> Vec<Vec<String>> {
+    let uts = format!("--uts={file}");
+    let lines: [&[&str]; 10] = [
+        &["-rmuinC", "--propagation", "slave", "--hostname=x"],
+        &["-rpf", "--mount-proc", "--kill-child", "-S", "0"],
+        &["--map-users=0:0:10", "--map-groups=0:0:10", "--setgroups=deny", "-f"],
+        &[&uts, "-f"],
+        &[&uts, "-m"],
+        &["--owner=5:6", "-r"],
+        &["-R", "/", "-w", "tmp", "-G", "5", "-S", "5"],
+        &["-c", "--keep-caps"],
+        &["-rT", "--monotonic", "5", "--boottime", "6"],
+        &["--forward-signals"],
+    ];
+    lines.iter().map(|line| line.iter().map(|word| (*word).to_owned()).collect()).collect()
+}
+
+#[test]
+fn each_call_may_fail_at_each_place() {
+    needs!("root", "strace");
+    let scratch = Scratch::new();
+    let file = scratch.join("f");
+    std::fs::write(&file, "").expect("a file");
+    run("chmod", ["777", &scratch.path().display().to_string()]);
+    let file = file.display().to_string();
+    let mark = scratch.join("ran");
+    let mut hit = HashSet::new();
+    for options in scenarios(&file) {
+        let mut args = options.clone();
+        args.extend(["touch".to_owned(), mark.display().to_string()]);
+        for (call, _) in rs_unshare::pages()[0].calls {
+            // strace starts us with the first execve.
+            let first = if *call == "execve" { 2 } else { 1 };
+            for when in first..first + 8 {
+                let injected = inject(&args, call, "EPERM", when);
+                let _ = run("umount", [&file]);
+                let ran_it = std::fs::remove_file(&mark).is_ok();
+                let Some(line) = injected.call else {
+                    if injected.ran.status == 0 && when > first {
+                        break;
+                    }
+                    continue;
+                };
+                hit.insert(*call);
+                judge(&options, &line, &injected.ran, ran_it);
+                assert_no_process(&mark.display().to_string());
+            }
+        }
+    }
+    for call in ["unshare", "mount", "clone", "openat", "write", "chroot", "chdir", "setuid", "setgid", "setgroups"] {
+        assert!(hit.contains(call), "{call} was never made to fail");
+    }
+    for call in ["execve", "capset", "prctl", "pidfd_open", "sethostname", "rt_sigprocmask"] {
+        assert!(hit.contains(call), "{call} was never made to fail");
+    }
+}
+
+fn judge(options: &[String], line: &str, ran: &Ran, ran_it: bool) {
+    let told = format!("{options:?}\n{line}\nstatus {}\n{}", ran.status, ran.stderr);
+    let status = if line.starts_with("execve") { 126 } else { 1 };
+    assert_eq!(ran.status, status, "{told}");
+    assert!(!ran_it, "the program ran: {told}");
+    assert!(ran.stderr.lines().all(|line| line.starts_with("rs-unshare: ")), "{told}");
+    let messages = ran.stderr.lines().filter(|line| !line.starts_with("rs-unshare: hint: ")).count();
+    assert_eq!(messages, 1, "{told}");
+}
+
+/// None of our processes is left: each has the mark among its words.
+fn assert_no_process(mark: &str) {
+    let left = || {
+        let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+        processes
+            .filter(|entry| {
+                std::fs::read(entry.path().join("cmdline"))
+                    .is_ok_and(|words| String::from_utf8_lossy(&words).contains(mark) && words.starts_with(b"/"))
+            })
+            .count()
+    };
+    // A helper ends when it sees that its parent has: a moment later.
+    for _ in 0..200 {
+        if left() == 0 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("{} processes are left", left());
+}
+
+#[test]
+fn a_full_system_is_told_with_the_files_that_bound_it() {
+    needs!("root", "strace");
+    let ran = chain::testing::inject(&bin("rs-unshare"), &["-mu", "echo", "ran"], "unshare", "ENOSPC", 1);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
+    assert!(
+        ran.stderr.contains("/proc/sys/user/max_mnt_namespaces, /proc/sys/user/max_uts_namespaces"),
+        "{}",
+        ran.stderr
+    );
+    let ran = chain::testing::inject(&bin("rs-unshare"), &["-f", "echo", "ran"], "clone", "EAGAIN", 1);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
+    assert!(ran.stderr.contains("RLIMIT_NPROC") && ran.stderr.contains("pids.max"), "{}", ran.stderr);
+    let ran = chain::testing::inject(&bin("rs-unshare"), &["-f", "echo", "ran"], "clone", "ENOMEM", 1);
+    assert_eq!(ran.stderr, "rs-unshare: fork failed: Cannot allocate memory\n");
+}
