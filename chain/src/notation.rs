@@ -21,6 +21,25 @@ pub fn quoted<T: AsRef<OsStr> + ?Sized>(text: &T) -> Quoted<'_> {
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
+        self.escape(f, b"")?;
+        f.write_char('"')
+    }
+}
+
+/// The path of a descriptor, as strace writes it after the number: `</a\nb>`.
+pub struct Angled<'a>(pub &'a OsStr);
+
+impl fmt::Display for Angled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('<')?;
+        Quoted(self.0.as_bytes()).escape(f, b"<>")?;
+        f.write_char('>')
+    }
+}
+
+impl Quoted<'_> {
+    /// The bytes, those of `more` escaped too.
+    fn escape(&self, f: &mut fmt::Formatter<'_>, more: &[u8]) -> fmt::Result {
         for (i, byte) in self.0.iter().enumerate() {
             match byte {
                 b'"' => f.write_str("\\\"")?,
@@ -30,7 +49,7 @@ impl fmt::Display for Quoted<'_> {
                 0x0b => f.write_str("\\v")?,
                 0x0c => f.write_str("\\f")?,
                 b'\r' => f.write_str("\\r")?,
-                b' '..=b'~' => f.write_char(char::from(*byte))?,
+                b' '..=b'~' if !more.contains(byte) => f.write_char(char::from(*byte))?,
                 _ => {
                     let digit_follows =
                         self.0.get(i + 1).is_some_and(|b| (b'0'..=b'7').contains(b) || b.is_ascii_digit());
@@ -38,7 +57,7 @@ impl fmt::Display for Quoted<'_> {
                 }
             }
         }
-        f.write_char('"')
+        Ok(())
     }
 }
 
@@ -208,6 +227,11 @@ mod tests {
         assert_eq!(Signal(0).to_string(), "0");
         assert_eq!(SignalSet::of(&[Signal::INT, Signal(17), Signal(34)]).to_string(), "[INT CHLD RT_2]");
         assert_eq!(SignalSet(!(1 << 8)).to_string(), "~[KILL]");
+    }
+
+    #[test]
+    fn paths_of_descriptors() {
+        assert_eq!(Angled(OsStr::new("/a b>\n")).to_string(), "</a b\\76\\n>");
     }
 
     #[test]

@@ -4,13 +4,13 @@
 
 use crate::error::{AtPlace, Error, Why, errno};
 use crate::resolve::{Missing, resolve};
-use crate::root::{Place, Root, kind, magic, make_at, mount_id};
+use crate::root::{Place, Root, kind, magic, mount_id, refusal};
 use chain::SysError;
 use chain::mountinfo;
 use chain::sys::file::Fd;
 use chain::sys::mount::Mount;
 use chain::sys::mount::tree::{CloneTree, MountAttr, MountSetattr, MoveMount};
-use chain::sys::{Call, quietly};
+use chain::sys::quietly;
 use nix::errno::Errno;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -88,7 +88,7 @@ impl Source {
         let tree = match quietly(&call) {
             Ok(tree) => Some(tree),
             Err(reason) if is_missing(reason) => None,
-            Err(errno) => Err(SysError { what: call.cannot(), errno, hint: chain::hint::mount(errno) }).at(place)?,
+            Err(errno) => Err(refusal(&call, errno)).at(place)?,
         };
         self.tree = tree;
         self.recursive = recursive;
@@ -126,7 +126,7 @@ pub fn bind(root: &Root, source: Source, place: &Place, change: Change) -> Resul
         Err(reason) if is_missing(reason) => {
             return bind_by_name(root, &Source { tree: None, ..source }, place, change);
         }
-        Err(_) => make_at(&call, &place.name)?,
+        Err(errno) => Err(refusal(&call, errno)).at(&place.name)?,
     }
     if !early {
         remount(mount, change, &place.name)?;
@@ -146,7 +146,7 @@ fn set_attr(mount: Fd<'_>, change: Change, place: &Path) -> Result<bool, Error> 
         Ok(()) => Ok(true),
         Err(reason) if is_missing(reason) => Ok(false),
         Err(Errno::EPERM) if clear.has(MountAttr::NODEV) => Err(Error::refused(place, Why::NoDev)),
-        Err(errno) => Err(SysError { what: call.cannot(), errno, hint: chain::hint::mount(errno) }).at(place),
+        Err(errno) => Err(refusal(&call, errno)).at(place),
     }
 }
 
@@ -176,7 +176,8 @@ fn bind_by_name(root: &Root, source: &Source, place: &Place, change: Change) -> 
         &place.name,
     )?;
     let again = reopen(root, place)?;
-    if (again.stat.st_dev, again.stat.st_ino) != (source.stat.st_dev, source.stat.st_ino) {
+    let covered = mount_id(place.fd.as_fd()).is_some_and(|id| mount_id(again.fd.as_fd()) != Some(id));
+    if !covered || (again.stat.st_dev, again.stat.st_ino) != (source.stat.st_dev, source.stat.st_ino) {
         return Err(Error::refused(&place.name, Why::NotThere));
     }
     remount(again.as_fd(), change, &place.name)?;
@@ -202,6 +203,9 @@ pub fn old_mount(call: &Mount<'_>, what: String, place: &Path) -> Result<(), Err
 pub fn reopen(root: &Root, place: &Place) -> Result<Place, Error> {
     if place.users {
         return resolve(root, place.name.as_os_str(), Missing::Refuse);
+    }
+    if place.name.as_os_str().is_empty() {
+        return root.again();
     }
     root.find(&place.name).map_err(|errno| Error::refused(&place.name, Why::Errno(errno)))
 }

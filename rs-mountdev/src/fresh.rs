@@ -3,7 +3,7 @@
 
 use crate::bind::{is_missing, old_mount};
 use crate::error::{AtPlace, Error};
-use crate::root::{Place, magic};
+use crate::root::{Place, magic, refusal};
 use crate::value::FsOption;
 use chain::SysError;
 use chain::sys::file::Fd;
@@ -111,11 +111,9 @@ impl Fresh {
 }
 
 fn step<C: chain::sys::Call>(call: &C) -> Result<C::Out, Stopped> {
-    quietly(call).map_err(|errno| {
-        if is_missing(errno) {
-            Stopped::Missing
-        } else {
-            Stopped::Refused(SysError { what: call.cannot(), errno, hint: call.hint(errno) })
-        }
-    })
+    quietly(call).map_err(
+        |errno| {
+            if is_missing(errno) { Stopped::Missing } else { Stopped::Refused(refusal(call, errno)) }
+        },
+    )
 }

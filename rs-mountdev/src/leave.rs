@@ -2,7 +2,7 @@
 //! is left.
 
 use crate::error::{AtPlace, Error, Why, errno};
-use crate::root::Root;
+use crate::root::{Root, refusal};
 use chain::SysError;
 use chain::sys::file::Fd;
 use chain::sys::mount::tree::PivotRoot;
@@ -56,7 +56,7 @@ pub fn close_descriptors(keep: u16) -> Result<(), Error> {
         Ok(()) => return Ok(()),
         // Not there before 5.9, without this flag before 5.11.
         Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => {}
-        Err(errno) => return Err(SysError { what: call.cannot(), errno, hint: None }).at("--preserve-fds"),
+        Err(errno) => return Err(refusal(&call, errno)).at("--preserve-fds"),
     }
     let open = std::fs::read_dir("/proc/self/fd").map_err(|_| Error::refused("--preserve-fds", Why::NoProc))?;
     let numbers: Vec<i32> = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();

@@ -52,7 +52,6 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let mask = make(&Umask { mask: 0, why: "what is made in the root has the mode that is asked for" }).at("umask")?;
     set_up(cli, &actions)?;
     make(&Umask { mask, why: "the program gets the umask that we were given" }).at("umask")?;
-    leave::close_descriptors(cli.flags.preserve_fds)?;
     if cli.flags.new_session {
         leave::new_session()?;
     }
@@ -93,6 +92,8 @@ fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
         change_flags(work.root.as_fd(), change, "--read-only".as_ref())?;
     }
     work.verify()?;
+    // Before the pivot, as older kernels need the outer proc for it.
+    leave::close_descriptors(flags.preserve_fds)?;
     if flags.pivot {
         say("--pivot: make it the root of this mount namespace");
         return leave::pivot(&work.root);

@@ -3,11 +3,10 @@
 use crate::bind::{Change, Source, bind};
 use crate::device::PTMX;
 use crate::error::{AtPlace, Error, Why};
-use crate::root::{Place, Root, TRIES};
+use crate::root::{Place, Root, TRIES, refusal};
 use crate::verify::{Expected, link_text};
-use chain::SysError;
 use chain::sys::file::{At, SymlinkAt, UnlinkAt};
-use chain::sys::{Call, quietly};
+use chain::sys::quietly;
 use nix::errno::Errno;
 use rustix::fs::{FileType, makedev};
 use std::ffi::OsStr;
@@ -75,7 +74,7 @@ fn remove(root: &Root, name: &Path) -> Result<(), Error> {
     let call = UnlinkAt { dir: At::In(folder.as_fd()), path: last, flags: 0, why };
     match quietly(&call) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(errno) => Err(SysError { what: call.cannot(), errno, hint: None }).at(name),
+        Err(errno) => Err(refusal(&call, errno)).at(name),
     }
 }
 
@@ -105,7 +104,7 @@ pub fn users(folder: &Place, target: &OsStr, last: &OsStr, dest: &Path) -> Resul
             let found = Place { fd, stat, name: dest.to_owned(), path: dest.to_owned(), users: true };
             same_link(&found, target)
         }
-        Err(errno) => Err(SysError { what: call.cannot(), errno, hint: None }).at(dest),
+        Err(errno) => Err(refusal(&call, errno)).at(dest),
     }
 }
 

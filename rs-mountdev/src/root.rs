@@ -6,7 +6,7 @@ use crate::error::{AtPlace, Error, Why, errno};
 use chain::SysError;
 use chain::mountinfo::{self, MountEntry};
 use chain::sys::file::{At, Fd, MkdirAt, OpenAt};
-use chain::sys::{make, quietly};
+use chain::sys::quietly;
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxFlags};
 use std::ffi::OsStr;
@@ -99,6 +99,18 @@ impl Root {
             return Err(root.refused(Why::IsSlash));
         }
         Ok(root)
+    }
+
+    /// The root as its path leads there now: after it was covered, another
+    /// mount of the same folder.
+    ///
+    /// # Errors
+    /// The path leads elsewhere.
+    pub fn again(&self) -> Result<Place, Error> {
+        let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(CWD, &self.given, folder, Mode::empty()).at(&self.given)?;
+        let stat = rustix::fs::fstat(&fd).at(&self.given)?;
+        Ok(self.place((fd, stat), Path::new(""), false))
     }
 
     /// A refusal of the root as a whole.
@@ -262,7 +274,7 @@ pub fn make_stub(folder: Fd<'_>, name: &OsStr) -> Result<(), SysError> {
 pub fn quiet_exists<C: chain::sys::Call>(call: &C) -> Result<(), SysError> {
     match quietly(call) {
         Ok(_) | Err(Errno::EEXIST) => Ok(()),
-        Err(errno) => Err(SysError { what: call.cannot(), errno, hint: call.hint(errno) }),
+        Err(errno) => Err(refusal(call, errno)),
     }
 }
 
@@ -279,10 +291,7 @@ pub fn magic(fd: BorrowedFd<'_>, place: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// Makes a call that is expected to work, with the place in its error.
-///
-/// # Errors
-/// Those of the call.
-pub fn make_at<C: chain::sys::Call>(call: &C, place: &Path) -> Result<C::Out, Error> {
-    make(call).at(place)
+/// The error of a call that was refused.
+pub fn refusal<C: chain::sys::Call>(call: &C, errno: Errno) -> SysError {
+    SysError { what: call.cannot(), errno, hint: call.hint(errno) }
 }

@@ -2,7 +2,7 @@
 //! (`*at`), so that no path is walked twice.
 
 use super::{Call, check};
-use crate::notation::{Flags, Mode, Quoted, quoted};
+use crate::notation::{Angled, Flags, Mode, Quoted, quoted};
 use nix::NixPath;
 use std::ffi::{CStr, OsStr};
 use std::fmt;
@@ -20,7 +20,7 @@ pub struct Fd<'a> {
 
 impl fmt::Display for Fd<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}<{}>", self.fd.as_raw_fd(), self.path.display())
+        write!(f, "{}{}", self.fd.as_raw_fd(), Angled(self.path.as_os_str()))
     }
 }
 
@@ -150,7 +150,7 @@ impl Call for OpenAt<'_> {
         Ok(unsafe { OwnedFd::from_raw_fd(raw(fd)) })
     }
     fn returned(&self, out: &OwnedFd) -> String {
-        format!("{}<{}>", out.as_raw_fd(), self.dir.join(self.path))
+        format!("{}{}", out.as_raw_fd(), Angled(self.dir.join(self.path).as_ref()))
     }
 }
 

@@ -203,9 +203,16 @@ impl Drop for Scratch {
 /// descriptors and all after the exec that succeeded go; from ours the `#`
 /// lines and the paths after descriptors; pids and pointers from both.
 pub fn against_strace(program: &Path, args: &[&str], calls: &[&str]) -> Vec<String> {
+    against_strace_under(&[], program, args, calls)
+}
+
+/// [`against_strace`], strace itself run by `wrapper`: `["unshare", "-m"]`.
+pub fn against_strace_under(wrapper: &[&str], program: &Path, args: &[&str], calls: &[&str]) -> Vec<String> {
     let scratch = Scratch::new();
     let file = scratch.join("strace");
-    let mut command = Command::new("strace");
+    let mut words = wrapper.iter().copied().chain(["strace"]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
     command.args(["-f", "-qq", "-s", "65535", "-e", "signal=none", "-e"]);
     command.arg(format!("trace={}", calls.join(","))).arg("-o").arg(&file).arg(program);
     let ran =

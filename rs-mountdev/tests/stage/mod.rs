@@ -130,3 +130,15 @@ pub fn refused(ran: &Ran, says: &str) {
     let others = ran.stderr.lines().skip(1).filter(|line| !line.starts_with("rs-mountdev: hint: ")).count();
     assert_eq!(others, 0, "more than a line: {:?}", ran.stderr);
 }
+
+/// Runs the tool under strace with these `-e` expressions, in the namespaces
+/// that `flags` of unshare(1) make.
+pub fn straced(flags: &str, expressions: &[String], args: &[&str]) -> Ran {
+    let scratch = Scratch::new();
+    let mut command = Command::new("unshare");
+    command.args(flags.split_whitespace()).args(["strace", "-f", "-qq", "-o"]).arg(scratch.join("strace"));
+    for expression in expressions {
+        command.arg("-e").arg(expression);
+    }
+    command.arg(tool()).args(args).stdin(Stdio::null()).output().expect("unshare starts").into()
+}

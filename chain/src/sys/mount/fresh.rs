@@ -2,7 +2,7 @@
 //! fsmount(2)): their flags are on them before anybody can see them.
 
 use super::tree::{MountAttr, owned};
-use crate::notation::{OrNull, quoted};
+use crate::notation::{Angled, OrNull, quoted};
 use crate::sys::file::Fd;
 use crate::sys::{Call, check};
 use nix::NixPath;
@@ -46,7 +46,7 @@ impl Call for FsOpen<'_> {
         })?
     }
     fn returned(&self, out: &OwnedFd) -> String {
-        format!("{}<{}>", out.as_raw_fd(), self.fstype.display())
+        format!("{}{}", out.as_raw_fd(), Angled(self.fstype))
     }
 }
 
@@ -165,7 +165,7 @@ impl Call for FsMount<'_> {
         owned(unsafe { libc::syscall(libc::SYS_fsmount, fd, 1 as libc::c_uint, self.attr.0) })
     }
     fn returned(&self, out: &OwnedFd) -> String {
-        format!("{}<{}>", out.as_raw_fd(), self.fs.path.display())
+        format!("{}{}", out.as_raw_fd(), Angled(self.fs.path.as_os_str()))
     }
 }
 

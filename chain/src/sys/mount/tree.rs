@@ -1,7 +1,7 @@
 //! Mounts as descriptors: cloned, given flags and attached without a path
 //! (open_tree(2), move_mount(2), mount_setattr(2)).
 
-use crate::notation::{Flags, quoted};
+use crate::notation::{Angled, Flags, quoted};
 use crate::sys::file::{At, Fd};
 use crate::sys::{Call, check};
 use nix::NixPath;
@@ -79,7 +79,7 @@ impl Call for CloneTree<'_> {
         owned(unsafe { libc::syscall(libc::SYS_open_tree, self.of.fd.as_raw_fd(), c"".as_ptr(), self.flags()) })
     }
     fn returned(&self, out: &OwnedFd) -> String {
-        format!("{}<{}>", out.as_raw_fd(), self.of.path.display())
+        format!("{}{}", out.as_raw_fd(), Angled(self.of.path.as_os_str()))
     }
 }
 
