@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::testing::{Ran, Scratch, bin, needs, run, sh};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
@@ -171,7 +172,6 @@ fn nothing_on_the_line_is_the_shell() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
-    use std::io::Write;
     child.stdin.take().expect("a pipe").write_all(b"echo $0\n").expect("read");
     let ran: Ran = child.wait_with_output().expect("an end").into();
     assert_eq!((ran.status, ran.stdout.as_str()), (0, "-sh\n"));
