@@ -33,6 +33,7 @@ fn skip_named(need: &str, name: &str) {
 /// | lane     | is                                     | cannot have      |
 /// |----------|----------------------------------------|------------------|
 /// | `root`   | root, on this machine                  | `user`           |
+/// | `musl`   | the same, with the shipped programs    | `user`           |
 /// | `user`   | an ordinary user, on this machine      | `root`           |
 /// | `userns` | inside `unshare -r`                    | `root`, `user`   |
 /// | `v2`     | root in a machine with cgroup v2 alone | `user`, `v1`     |
@@ -48,7 +49,7 @@ fn lane_has(lane: &str, need: &str) -> bool {
     };
     match need {
         "root" => !matches!(who, "user" | "userns"),
-        "user" => !matches!(who, "root" | "userns"),
+        "user" => !matches!(who, "root" | "musl" | "userns"),
         "v1" | "v2" => machine == need,
         _ => true,
     }
@@ -377,6 +378,7 @@ mod tests {
             ["root", "user", "v1", "v2", "strace"].into_iter().filter(|n| !lane_has(lane, n)).collect::<Vec<_>>()
         };
         assert_eq!(lacks("root"), ["user", "v1", "v2"]);
+        assert_eq!(lacks("musl"), lacks("root"));
         assert_eq!(lacks("user"), ["root", "v1", "v2"]);
         assert_eq!(lacks("userns"), ["root", "user", "v1", "v2"]);
         assert_eq!(lacks("v2"), ["user", "v1"]);
