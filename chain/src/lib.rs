@@ -12,6 +12,7 @@ pub mod error;
 pub mod exec;
 pub mod getopt;
 pub mod hint;
+pub mod interrupt;
 pub mod mountinfo;
 pub mod name;
 pub mod notation;

@@ -1,6 +1,6 @@
 //! The command line up to the verb.
 
-use crate::{Error, TOOL, USAGE};
+use crate::{Error, TOOL, unpack};
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,10 +23,13 @@ pub fn main(words: Vec<OsString>) -> Result<ExitCode, Error> {
     Ok(chain::run_verb(&TOOL, "", words, |cli: &Cli| verb(&cli.verb, cli.words.clone())))
 }
 
+/// Options may follow operands.
+const UNPACK: chain::Tool = TOOL.operands_anywhere();
+
 /// Runs one verb.
 fn verb(verb: &OsString, words: Vec<OsString>) -> Result<ExitCode, Error> {
-    let _ = (words, USAGE);
     match verb.to_str() {
+        Some("unpack") => Ok(chain::run_verb(&UNPACK, "unpack", words, unpack::run)),
         // The docker verbs: `container`, create, export, rm, remove.
         // The store's: list, inspect, gc, config. And bundle.
         _ => Err(Error::Usage(format!("unknown command '{}'", verb.display()))),

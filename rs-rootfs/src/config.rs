@@ -178,7 +178,7 @@ fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     let fd = Fd { fd: file.as_fd(), path: &own };
     write_all_at(fd, text.as_bytes(), 0)?;
     make(&Fsync { fd })?;
-    Ok(make(&Rename { dir: At::Cwd, from: own.as_os_str(), to: path.as_os_str() })?)
+    Ok(make(&Rename { dir: At::Cwd, from: own.as_os_str(), to: path.as_os_str(), flags: 0 })?)
 }
 
 #[cfg(test)]

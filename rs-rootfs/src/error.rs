@@ -32,9 +32,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A signal came.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("interrupted by signal {0}")]
+pub struct Interrupt(pub i32);
+
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
+        match error.chain().find_map(|cause| cause.downcast_ref::<Interrupt>()) {
+            Some(interrupt) => Self::Interrupted(interrupt.0),
+            None => Self::Failed(error),
+        }
     }
 }
 

@@ -18,7 +18,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod apply;
+mod archive;
 pub mod cli;
+mod compress;
 pub mod config;
 pub mod credentials;
 pub mod digest;
@@ -26,12 +29,17 @@ pub mod document;
 pub mod error;
 mod helper;
 pub mod image;
+mod layout;
 pub mod platform;
 pub mod progress;
 pub mod reference;
 pub mod registry;
 pub mod source;
 pub mod store;
+pub mod stream;
+pub mod tar;
+mod target;
+pub mod unpack;
 
 pub use error::Error;
 
@@ -54,5 +62,16 @@ pub(crate) fn reason(error: &std::io::Error) -> String {
     match text.rfind(" (os error ") {
         Some(end) => text[..end].to_owned(),
         None => text,
+    }
+}
+
+/// Whether a signal asks this program to stop.
+///
+/// # Errors
+/// Yes.
+pub(crate) fn interrupted() -> anyhow::Result<()> {
+    match chain::interrupt::caught() {
+        Some(signal) => Err(anyhow::Error::new(error::Interrupt(signal))),
+        None => Ok(()),
     }
 }

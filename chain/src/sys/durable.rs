@@ -132,11 +132,16 @@ pub struct Rename<'a> {
     pub from: &'a OsStr,
     /// The new one.
     pub to: &'a OsStr,
+    /// `RENAME_*` or 0.
+    pub flags: u32,
 }
+
+const RENAMES: &[(u64, &str)] = &[(1, "RENAME_NOREPLACE"), (2, "RENAME_EXCHANGE")];
 
 impl fmt::Display for Rename<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "renameat2({}, {}, {}, {}, 0", self.dir, quoted(self.from), self.dir, quoted(self.to))
+        let flags = Flags { bits: self.flags, table: RENAMES };
+        write!(f, "renameat2({}, {}, {}, {}, {flags}", self.dir, quoted(self.from), self.dir, quoted(self.to))
     }
 }
 
@@ -158,7 +163,8 @@ impl Call for Rename<'_> {
             self.to.with_nix_path(|to| {
                 #[allow(unsafe_code)]
                 // SAFETY: both C strings live through the call.
-                let result = unsafe { libc::syscall(libc::SYS_renameat2, dir, from.as_ptr(), dir, to.as_ptr(), 0) };
+                let result =
+                    unsafe { libc::syscall(libc::SYS_renameat2, dir, from.as_ptr(), dir, to.as_ptr(), self.flags) };
                 check(result).map(drop)
             })
         })??
@@ -194,7 +200,7 @@ mod tests {
         let fd = Fd { fd: stdin.as_fd(), path: Path::new("/a") };
         assert_eq!(Flock { fd, operation: libc::LOCK_EX | libc::LOCK_NB }.to_string(), "flock(0</a>, LOCK_EX|LOCK_NB");
         assert_eq!(WriteAt { fd, bytes: b"x\n", offset: 7 }.to_string(), "pwrite64(0</a>, \"x\\n\", 2, 7");
-        let rename = Rename { dir: At::Cwd, from: OsStr::new("a"), to: OsStr::new("b") };
-        assert_eq!(rename.to_string(), "renameat2(AT_FDCWD, \"a\", AT_FDCWD, \"b\", 0");
+        let rename = Rename { dir: At::Cwd, from: OsStr::new("a"), to: OsStr::new("b"), flags: 1 };
+        assert_eq!(rename.to_string(), "renameat2(AT_FDCWD, \"a\", AT_FDCWD, \"b\", RENAME_NOREPLACE");
     }
 }

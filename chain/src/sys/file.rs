@@ -34,7 +34,7 @@ pub enum At<'a> {
 }
 
 impl At<'_> {
-    fn raw(&self) -> RawFd {
+    pub(super) fn raw(&self) -> RawFd {
         match self {
             Self::Cwd => libc::AT_FDCWD,
             Self::In(dir) => dir.fd.as_raw_fd(),
@@ -92,7 +92,7 @@ impl fmt::Display for OpenFlags {
 const AT_FLAGS: &[(u64, &str)] =
     &[(0x100, "AT_SYMLINK_NOFOLLOW"), (0x200, "AT_REMOVEDIR"), (0x400, "AT_SYMLINK_FOLLOW"), (0x1000, "AT_EMPTY_PATH")];
 
-fn at_flags(flags: i32) -> Flags<'static, u32> {
+pub(super) fn at_flags(flags: i32) -> Flags<'static, u32> {
     Flags { bits: flags.cast_unsigned(), table: AT_FLAGS }
 }
 

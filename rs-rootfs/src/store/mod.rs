@@ -180,7 +180,7 @@ impl Store {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), SysError> {
-        make(&Rename { dir: self.at(), from: OsStr::new(from), to: OsStr::new(to) })
+        make(&Rename { dir: self.at(), from: OsStr::new(from), to: OsStr::new(to), flags: 0 })
     }
 
     fn sync(&self, fd: &impl AsFd, name: &str) -> Result<(), SysError> {

@@ -1,0 +1,247 @@
+//! Makes the entries of layers below DIR, through descriptors.
+//!
+//! The rules and where they come from: OCI image-spec 1.1, layer.md, and the
+//! list of other unpackers' mistakes in `tests/hostile`. An existing file is
+//! never opened, a link at the end of a name never followed, a name never
+//! looked up twice.
+
+mod file;
+mod finish;
+mod folder;
+mod ids;
+mod link;
+mod name;
+mod notes;
+mod remove;
+mod tree;
+mod whiteout;
+
+pub use ids::Privilege;
+pub use notes::Notes;
+
+use crate::tar::{Entry, Kind, Reader};
+use anyhow::{Context, bail};
+use chain::sys;
+use chain::sys::process::Umask;
+use name::{Shown, parts};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use tree::{Id, Missing, ROOT, Record, Tree};
+use whiteout::Meaning;
+
+/// A name as messages show it.
+pub(crate) fn shown(name: &[u8]) -> String {
+    Shown(name).to_string()
+}
+
+/// How entries are applied.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// Names beginning with `.wh.` remove something.
+    pub whiteouts: bool,
+    /// A folder's entry leaves a link that leads to a folder.
+    pub keep_dirlinks: bool,
+    /// DIR was not empty: what was there before is kept after a failure.
+    pub over: bool,
+    /// The most bytes of contents.
+    pub max_size: Option<u64>,
+}
+
+/// Unpacks into one folder.
+pub struct Unpacker {
+    tree: Tree,
+    rules: Rules,
+    /// Counted from 1.
+    layer: u32,
+    /// What the current layer made that is no folder; a folder says so itself.
+    made: HashSet<u64>,
+    /// The same of the whole run, where it may have to be undone by itself.
+    made_in_run: HashSet<u64>,
+    keys: RandomState,
+    notes: Notes,
+    written: u64,
+    /// The folder that the last name was in: most share it with the one before.
+    last: Option<(Vec<u8>, Id)>,
+    own: (u32, u32),
+    /// Bytes of access lists that wait for the end.
+    waiting: usize,
+}
+
+impl Unpacker {
+    /// Unpacks into the open folder `root`, called `path` in messages.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn new(root: OwnedFd, path: &Path, privilege: Privilege, rules: Rules) -> anyhow::Result<Self> {
+        let why = "files get exactly the permissions that the archive gives them";
+        sys::make(&Umask { mask: 0, why })?;
+        Ok(Self {
+            tree: Tree::new(root, path, privilege)?,
+            rules,
+            layer: 1,
+            made: HashSet::new(),
+            made_in_run: HashSet::new(),
+            keys: RandomState::new(),
+            notes: Notes::default(),
+            written: 0,
+            last: None,
+            own: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+            waiting: 0,
+        })
+    }
+
+    /// Applies all that `reader` gives, as the next layer.
+    ///
+    /// # Errors
+    /// The first entry that cannot be made, or must not.
+    pub fn layer(&mut self, reader: &mut Reader<'_>) -> anyhow::Result<()> {
+        let mut entry = Entry::default();
+        while reader.next(&mut entry)? {
+            crate::interrupted()?;
+            self.entry(&entry, reader).with_context(|| format!("entry {}", Shown(&entry.path)))?;
+        }
+        self.made.clear();
+        self.layer += 1;
+        Ok(())
+    }
+
+    /// Applies one entry, whose contents `reader` gives.
+    fn entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) -> anyhow::Result<()> {
+        let (parent, name) = match self.last_folder(&entry.path) {
+            Some(found) => found,
+            None => {
+                let mut all = Vec::with_capacity(16);
+                parts(&entry.path, &mut all)?;
+                if self.rules.whiteouts {
+                    match whiteout::meaning(&all)? {
+                        Meaning::Entry => {}
+                        Meaning::Nothing => return Ok(()),
+                        Meaning::Gone(name) => return self.white_out(&all[..all.len() - 1], Some(name)),
+                        Meaning::Opaque => return self.white_out(&all[..all.len() - 1], None),
+                    }
+                }
+                let Some((name, above)) = all.split_last() else { return self.root(entry) };
+                let missing = Missing::Make(self.layer);
+                let parent = self.tree.walk(above, missing)?.with_context(|| "its folder is gone")?;
+                self.remember(&entry.path, parent);
+                (parent, *name)
+            }
+        };
+        self.tree.touch(parent, self.layer);
+        match entry.kind {
+            Kind::File => self.file(parent, name, entry, reader)?,
+            Kind::Folder => return self.folder(parent, name, entry),
+            Kind::HardLink => self.hard_link(parent, name, entry)?,
+            Kind::Link => self.link(parent, name, entry)?,
+            Kind::Char | Kind::Block | Kind::Pipe => self.node(parent, name, entry)?,
+        }
+        self.note_made(parent, name);
+        Ok(())
+    }
+
+    /// The entry for DIR itself.
+    fn root(&mut self, entry: &Entry) -> anyhow::Result<()> {
+        if entry.kind != Kind::Folder {
+            bail!("the root of the archive is no folder");
+        }
+        self.describe(ROOT, entry)
+    }
+
+    /// Without another walk: the folder of the last name, if `path` is in it
+    /// too and ends in a plain name.
+    fn last_folder<'a>(&self, path: &'a [u8]) -> Option<(Id, &'a [u8])> {
+        let (above, id) = self.last.as_ref()?;
+        let trimmed = path.strip_suffix(b"/").unwrap_or(path);
+        let name = trimmed.strip_prefix(above.as_slice())?;
+        let plain = !matches!(name, b"" | b"." | b"..")
+            && name.len() <= 255
+            && path.len() <= name::MAX_NAME
+            && !(self.rules.whiteouts && name.starts_with(b".wh."))
+            && !name.iter().any(|b| matches!(b, b'/' | 0));
+        plain.then_some((*id, name))
+    }
+
+    fn remember(&mut self, path: &[u8], parent: Id) {
+        let trimmed = path.strip_suffix(b"/").unwrap_or(path);
+        let end = trimmed.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+        let mut above = self.last.take().map_or_else(Vec::new, |(above, _)| above);
+        above.clear();
+        above.extend_from_slice(&path[..end]);
+        // `a//b` and `a/./b` are found by a walk.
+        let plain = path.last() != Some(&b'.') && !trimmed.ends_with(b"/") && !trimmed.ends_with(b"/.");
+        self.last = plain.then_some((above, parent));
+    }
+
+    fn key(&self, parent: Id, name: &[u8]) -> u64 {
+        self.keys.hash_one((self.tree.node(parent).serial, name))
+    }
+
+    /// Notes what later whiteouts of this layer must leave. There is nothing
+    /// to remove below the first layer, unless DIR was not empty.
+    fn note_made(&mut self, parent: Id, name: &[u8]) {
+        if self.rules.whiteouts && (self.layer > 1 || self.rules.over) {
+            self.made.insert(self.key(parent, name));
+        }
+        if self.rules.over {
+            self.made_in_run.insert(self.key(parent, name));
+        }
+    }
+
+    /// Makes something by `call`; what stands in its way is removed first.
+    fn in_place<C: sys::Call>(
+        &mut self,
+        parent: Id,
+        name: &[u8],
+        call: impl Fn(&Tree, usize) -> Result<C::Out, (nix::errno::Errno, chain::SysError)>,
+    ) -> anyhow::Result<C::Out> {
+        let slot = self.tree.open(parent)?;
+        match call(&self.tree, slot) {
+            Err((nix::errno::Errno::EEXIST, _)) => {
+                self.remove(parent, name)?;
+                let slot = self.tree.open(parent)?;
+                call(&self.tree, slot).map_err(|(_, error)| error.into())
+            }
+            other => other.map_err(|(_, error)| error.into()),
+        }
+    }
+
+    /// The owner that `entry` gets; what an ordinary user cannot keep is
+    /// counted.
+    fn owner(&mut self, entry: &Entry) -> anyhow::Result<Option<(u32, u32)>> {
+        let owner = self.tree.privilege().owner(entry.uid, entry.gid)?;
+        if owner.is_none() && (entry.uid, entry.gid) != self.own {
+            self.notes.owners += 1;
+        }
+        Ok(owner)
+    }
+
+    /// How much was written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// What was not kept.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Removes what this run made; DIR itself stays.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn undo(&mut self) -> anyhow::Result<()> {
+        let path = self.tree.path(ROOT);
+        let fd = tree::open_folder(self.tree.fd(0), b".", nix::fcntl::OFlag::O_RDONLY)
+            .map_err(|errno| tree::error("cannot read", &path, errno))?;
+        let what = if self.rules.over { remove::What::ThisRun } else { remove::What::All };
+        self.empty(fd, &path, Some(ROOT), what)
+    }
+
+    /// What DIR is given when no entry describes it.
+    pub fn describe_root(&mut self, mode: u32, owner: Option<(u32, u32)>) {
+        let record = Record { mode, owner, ..Record::default() };
+        self.tree.node_mut(ROOT).record.get_or_insert(record);
+    }
+}

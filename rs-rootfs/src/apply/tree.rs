@@ -1,0 +1,448 @@
+//! The folders below DIR that are known, and their descriptors.
+//!
+//! A name is walked part by part, each opened below the one before, so that
+//! nothing can lead out of DIR and no path is looked up twice. What was found
+//! to be a folder stays known until this process removes it; about two
+//! hundred of them stay open.
+
+use super::ids::Privilege;
+use anyhow::bail;
+use chain::sys::file::{At, FchmodAt, FchownAt, Fd, MkdirAt, UnlinkAt};
+use chain::{SysError, sys};
+use hashbrown::HashTable;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, fstat};
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// A known folder: its place in [`Tree`].
+pub(super) type Id = u32;
+/// DIR itself.
+pub(super) const ROOT: Id = 0;
+/// How many links may be followed in one name (path_resolution(7)).
+const MAX_LINKS: u32 = 40;
+/// How many folders stay open.
+const OPEN: usize = 200;
+/// No descriptor.
+const CLOSED: u16 = u16::MAX;
+
+/// What is known of a folder.
+pub(super) struct Node {
+    pub(super) parent: Id,
+    pub(super) name: Box<[u8]>,
+    pub(super) depth: u32,
+    /// Never given twice, unlike ids.
+    pub(super) serial: u64,
+    /// The last layer that made it or something below it.
+    pub(super) touched: u32,
+    /// Made in this run, not found.
+    pub(super) made: bool,
+    /// Has, or may have, extended attributes.
+    pub(super) attributes: bool,
+    /// Its place among the open ones.
+    slot: u16,
+    /// What it is to be given at the end.
+    pub(super) record: Option<Record>,
+}
+
+/// What a folder is given when everything in it is there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    pub(super) mode: u32,
+    pub(super) owner: Option<(u32, u32)>,
+    pub(super) mtime: Option<(i64, u32)>,
+    /// Access lists: a default one would change the modes of what is made.
+    pub(super) lists: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// An open folder.
+struct Open {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// The group that the kernel gives to what is made in it.
+    gid: u32,
+    setgid: bool,
+    node: Id,
+    used: u64,
+}
+
+/// What is to be done where a part of a name is no folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Make it one; the layer's number.
+    Make(u32),
+    /// Say so.
+    Tell,
+}
+
+/// See the module.
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+    free: Vec<Id>,
+    table: HashTable<Id>,
+    hasher: RandomState,
+    open: Vec<Open>,
+    capacity: usize,
+    clock: u64,
+    serial: u64,
+    device: u64,
+    privilege: Privilege,
+}
+
+impl Tree {
+    /// The tree below `root`, an open folder whose path is `path`.
+    pub(super) fn new(root: OwnedFd, path: &Path, privilege: Privilege) -> anyhow::Result<Self> {
+        let about = fstat(&root).map_err(|errno| error("cannot look at", path, errno))?;
+        let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+        let limit = limit.map_or(OPEN, |(soft, _)| usize::try_from(soft / 2).unwrap_or(OPEN));
+        let mut tree = Self {
+            nodes: Vec::new(),
+            free: Vec::new(),
+            table: HashTable::new(),
+            hasher: RandomState::new(),
+            open: Vec::new(),
+            capacity: limit.clamp(4, OPEN),
+            clock: 0,
+            serial: 0,
+            device: about.st_dev,
+            privilege,
+        };
+        tree.add(ROOT, b"", false);
+        tree.attach(ROOT, root, path.to_owned(), &about);
+        Ok(tree)
+    }
+
+    pub(super) fn privilege(&self) -> &Privilege {
+        &self.privilege
+    }
+
+    pub(super) fn node(&self, id: Id) -> &Node {
+        &self.nodes[id as usize]
+    }
+
+    pub(super) fn node_mut(&mut self, id: Id) -> &mut Node {
+        &mut self.nodes[id as usize]
+    }
+
+    /// The folder `name` in `parent`, if it is known.
+    pub(super) fn child(&self, parent: Id, name: &[u8]) -> Option<Id> {
+        self.table.find(self.hash(parent, name), |id| self.is(*id, parent, name)).copied()
+    }
+
+    fn is(&self, id: Id, parent: Id, name: &[u8]) -> bool {
+        let node = self.node(id);
+        node.parent == parent && *node.name == *name
+    }
+
+    fn hash(&self, parent: Id, name: &[u8]) -> u64 {
+        self.hasher.hash_one((parent, name))
+    }
+
+    /// From now on `name` in `parent` is known to be a folder.
+    pub(super) fn add(&mut self, parent: Id, name: &[u8], made: bool) -> Id {
+        self.serial += 1;
+        let depth = self.nodes.get(parent as usize).map_or(0, |node| node.depth + 1);
+        let node = Node {
+            parent,
+            name: name.into(),
+            depth,
+            serial: self.serial,
+            touched: 0,
+            made,
+            attributes: !made,
+            slot: CLOSED,
+            record: None,
+        };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.nodes[id as usize] = node;
+                id
+            }
+            None => {
+                self.nodes.push(node);
+                // A node takes more than a hundred bytes: memory ends first.
+                Id::try_from(self.nodes.len() - 1).unwrap_or(Id::MAX)
+            }
+        };
+        if id != ROOT {
+            let hash = self.hash(parent, name);
+            let (nodes, hasher) = (&self.nodes, &self.hasher);
+            self.table.insert_unique(hash, id, |id| {
+                let node = &nodes[*id as usize];
+                hasher.hash_one((node.parent, &*node.name))
+            });
+        }
+        id
+    }
+
+    /// The folder `id` is no more; all that was known below it was forgotten
+    /// before.
+    pub(super) fn forget(&mut self, id: Id) {
+        let hash = self.hash(self.node(id).parent, &self.node(id).name);
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == id) {
+            entry.remove();
+        }
+        let slot = std::mem::replace(&mut self.node_mut(id).slot, CLOSED);
+        if slot != CLOSED {
+            self.close(slot.into());
+        }
+        let node = self.node_mut(id);
+        (node.serial, node.name, node.record) = (0, Box::default(), None);
+        self.free.push(id);
+    }
+
+    fn close(&mut self, slot: usize) {
+        self.open.swap_remove(slot);
+        if let Some(moved) = self.open.get(slot) {
+            let id = moved.node;
+            self.node_mut(id).slot = u16::try_from(slot).unwrap_or(CLOSED);
+        }
+    }
+
+    /// Keeps `fd` as that of `id`; closes the one used longest ago if there
+    /// are too many.
+    fn attach(&mut self, id: Id, fd: OwnedFd, path: PathBuf, about: &FileStat) {
+        if self.open.len() >= self.capacity {
+            let oldest = (1..self.open.len()).min_by_key(|slot| self.open[*slot].used);
+            if let Some(slot) = oldest {
+                let node = self.open[slot].node;
+                self.node_mut(node).slot = CLOSED;
+                self.close(slot);
+            }
+        }
+        let setgid = about.st_mode & libc::S_ISGID != 0;
+        let gid = if setgid { about.st_gid } else { nix::unistd::getegid().as_raw() };
+        self.clock += 1;
+        self.node_mut(id).slot = u16::try_from(self.open.len()).unwrap_or(CLOSED);
+        self.open.push(Open { fd, path, gid, setgid, node: id, used: self.clock });
+    }
+
+    /// Opens `id`, and what is needed above it; gives its place for
+    /// [`at`](Self::at).
+    pub(super) fn open(&mut self, id: Id) -> anyhow::Result<usize> {
+        self.clock += 1;
+        if self.node(id).slot == CLOSED {
+            let mut above = vec![id];
+            while self.node(self.node(above[above.len() - 1]).parent).slot == CLOSED {
+                above.push(self.node(above[above.len() - 1]).parent);
+            }
+            for id in above.into_iter().rev() {
+                let (parent, name) = (self.node(id).parent, self.node(id).name.clone());
+                let slot = self.node(parent).slot.into();
+                let (fd, about) = self.enter(slot, &name).map_err(|errno| {
+                    error("cannot enter", self.open[slot].path.join(OsStr::from_bytes(&name)), errno)
+                })?;
+                let path = self.open[slot].path.join(OsStr::from_bytes(&name));
+                self.attach(id, fd, path, &about);
+            }
+        }
+        let slot = usize::from(self.node(id).slot);
+        self.open[slot].used = self.clock;
+        Ok(slot)
+    }
+
+    /// The open folder in `slot`.
+    pub(super) fn at(&self, slot: usize) -> At<'_> {
+        let open = &self.open[slot];
+        At::In(Fd { fd: open.fd.as_fd(), path: &open.path })
+    }
+
+    /// Its descriptor.
+    pub(super) fn fd(&self, slot: usize) -> &OwnedFd {
+        &self.open[slot].fd
+    }
+
+    /// The group that files get in it, and whether folders inherit it.
+    pub(super) fn gid(&self, slot: usize) -> (u32, bool) {
+        (self.open[slot].gid, self.open[slot].setgid)
+    }
+
+    /// Opens the folder `name` in the open one: no link, no other mount.
+    pub(super) fn enter(&self, slot: usize, name: &[u8]) -> Result<(OwnedFd, FileStat), Errno> {
+        let fd = open_folder(&self.open[slot].fd, name, OFlag::O_PATH)?;
+        let about = fstat(&fd)?;
+        if about.st_dev != self.device {
+            return Err(Errno::EXDEV);
+        }
+        self.unlock(slot, name, &about);
+        Ok((fd, about))
+    }
+
+    /// As an ordinary user a folder that was there before may lock us out:
+    /// it does not until the end.
+    fn unlock(&self, slot: usize, name: &[u8], about: &FileStat) {
+        let mode = about.st_mode & 0o7777;
+        if self.privilege == Privilege::User && mode & 0o700 != 0o700 {
+            let (dir, path) = (self.at(slot), OsStr::from_bytes(name));
+            let _ = sys::quietly(&FchmodAt { dir, path, mode: mode | 0o700, why: "to get in until it is done" });
+        }
+    }
+
+    /// Walks `parts` from DIR. Links are followed as in a chroot of DIR.
+    /// `None` where a part is missing and is not to be made.
+    pub(super) fn walk(&mut self, parts: &[&[u8]], missing: Missing) -> anyhow::Result<Option<Id>> {
+        let (mut here, mut links) = (ROOT, 0);
+        let mut pending: Vec<Vec<u8>> = Vec::new();
+        let mut rest = parts.iter();
+        loop {
+            let from_link = pending.pop();
+            let name = match (&from_link, rest.len()) {
+                (Some(name), _) => name.as_slice(),
+                (None, 0) => return Ok(Some(here)),
+                (None, _) => rest.next().copied().unwrap_or_default(),
+            };
+            if name == b".." {
+                here = self.node(here).parent;
+                continue;
+            }
+            if let Some(id) = self.child(here, name) {
+                here = id;
+                continue;
+            }
+            let slot = self.open(here)?;
+            let refused = match self.enter(slot, name) {
+                Ok((fd, about)) => {
+                    let path = self.open[slot].path.join(OsStr::from_bytes(name));
+                    let locked = self.privilege == Privilege::User && about.st_mode & 0o700 != 0o700;
+                    here = self.add(here, name, false);
+                    if locked {
+                        let mode = about.st_mode & 0o7777;
+                        self.node_mut(here).record = Some(Record { mode, ..Record::default() });
+                    }
+                    self.attach(here, fd, path, &about);
+                    continue;
+                }
+                Err(errno) => errno,
+            };
+            if matches!(refused, Errno::ELOOP | Errno::ENOTDIR)
+                && let Ok(text) = readlinkat(&self.open[slot].fd, name)
+            {
+                links += 1;
+                if links > MAX_LINKS {
+                    bail!("too many levels of symbolic links");
+                }
+                let text = text.into_vec();
+                if text.starts_with(b"/") {
+                    here = ROOT;
+                }
+                let parts = text.split(|b| *b == b'/').rev().filter(|part| !matches!(*part, b"" | b"."));
+                pending.extend(parts.map(<[u8]>::to_vec));
+                continue;
+            }
+            here = match (refused, missing) {
+                (Errno::ENOENT | Errno::ENOTDIR, Missing::Tell) => return Ok(None),
+                (Errno::ENOENT, Missing::Make(_)) => self.make(here, slot, name)?,
+                (Errno::ENOTDIR, Missing::Make(_)) => {
+                    let why = "a folder belongs where this file stands";
+                    sys::make(&UnlinkAt { dir: self.at(slot), path: OsStr::from_bytes(name), flags: 0, why })?;
+                    self.make(here, slot, name)?
+                }
+                (errno, _) => {
+                    return Err(error("cannot enter", self.open[slot].path.join(OsStr::from_bytes(name)), errno));
+                }
+            };
+        }
+    }
+
+    /// Makes the missing folder `name`: 0755, root's.
+    fn make(&mut self, parent: Id, slot: usize, name: &[u8]) -> anyhow::Result<Id> {
+        let (dir, path) = (self.at(slot), OsStr::from_bytes(name));
+        sys::make(&MkdirAt {
+            dir,
+            path,
+            mode: 0o755,
+            why: "the archive has no entry for this folder, only for what is in it",
+        })?;
+        let (gid, setgid) = self.gid(slot);
+        if let Ok(Some((uid, gid))) = self.privilege.owner(0, 0).map(|owner| owner.filter(|(_, root)| *root != gid)) {
+            let flags = libc::AT_SYMLINK_NOFOLLOW;
+            sys::make(&FchownAt {
+                dir,
+                path,
+                uid,
+                gid,
+                flags,
+                why: "it is root's, not of the group of the folder it is in",
+            })?;
+        }
+        if setgid {
+            sys::make(&FchmodAt { dir, path, mode: 0o755, why: "without the bit that it inherited" })?;
+        }
+        Ok(self.add(parent, name, true))
+    }
+
+    /// Notes that layer `layer` made something in `id`.
+    pub(super) fn touch(&mut self, mut id: Id, layer: u32) {
+        while self.node(id).touched != layer {
+            self.node_mut(id).touched = layer;
+            id = self.node(id).parent;
+        }
+    }
+
+    /// The folders that are to be given something, the deepest first.
+    pub(super) fn recorded(&self) -> Vec<Id> {
+        let all = 0..Id::try_from(self.nodes.len()).unwrap_or(Id::MAX);
+        let mut found: Vec<Id> =
+            all.filter(|id| self.node(*id).serial != 0 && self.node(*id).record.is_some()).collect();
+        found.sort_unstable_by_key(|id| (std::cmp::Reverse(self.node(*id).depth), self.node(*id).parent, *id));
+        found
+    }
+
+    /// The path of `id` below DIR, for messages.
+    pub(super) fn path(&self, mut id: Id) -> PathBuf {
+        let mut names = Vec::new();
+        while id != ROOT {
+            names.push(id);
+            id = self.node(id).parent;
+        }
+        let mut path = self.open[0].path.clone();
+        path.extend(names.into_iter().rev().map(|id| OsStr::from_bytes(&self.node(id).name)));
+        path
+    }
+}
+
+/// Opens the folder `name` in `dir`: neither a link nor the top of a mount.
+pub(super) fn open_folder(dir: &OwnedFd, name: &[u8], how: OFlag) -> Result<OwnedFd, Errno> {
+    let flags = how | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let only = ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH;
+    match openat2(dir, name, OpenHow::new().flags(flags).resolve(only)) {
+        // Older than Linux 5.6, or a filter that does not know the call.
+        Err(Errno::ENOSYS | Errno::EPERM) => open_folder_without_openat2(dir, name, flags),
+        // A rename somewhere on the machine: once more is enough.
+        Err(Errno::EAGAIN) => open_folder_without_openat2(dir, name, flags),
+        other => other,
+    }
+}
+
+fn open_folder_without_openat2(dir: &OwnedFd, name: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
+    let fd = openat(dir, name, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
+    if mount_id(&fd) == mount_id(dir) { Ok(fd) } else { Err(Errno::EXDEV) }
+}
+
+/// The mount that `fd` is on (proc(5), fdinfo).
+fn mount_id(fd: &OwnedFd) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(|id| id.trim().to_owned())
+}
+
+/// `cannot X PATH: reason`.
+pub(super) fn error(cannot: &str, path: impl AsRef<Path>, errno: Errno) -> anyhow::Error {
+    if errno == Errno::EXDEV {
+        return anyhow::anyhow!("{cannot} {}: something else is mounted there", path.as_ref().display());
+    }
+    SysError { what: format!("{cannot} {}", path.as_ref().display()), errno, hint: None }.into()
+}
+
+/// What is at `name` in `dir`, not following a link.
+pub(super) fn stat(dir: &OwnedFd, name: &[u8]) -> Result<FileStat, Errno> {
+    nix::sys::stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+/// What an entry needs is not there.
+pub(super) fn missing(what: &str) -> anyhow::Error {
+    anyhow::anyhow!("{what}: {}", chain::error::strerror(Errno::ENOENT))
+}

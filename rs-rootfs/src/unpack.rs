@@ -1,0 +1,171 @@
+//! `rs-rootfs unpack`: a source becomes a folder, whole or not at all.
+
+use crate::apply::{Notes, Privilege, Rules, Unpacker};
+use crate::error::{Error, Interrupt};
+use crate::image::{Image, Options};
+use crate::platform::Platform;
+use crate::source::{self, Source};
+use crate::stream::Input;
+use crate::tar::Reader;
+use crate::target::Target;
+use anyhow::{Context, bail};
+use chain::child::{End, end_like};
+use clap::{Parser, ValueHint};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Unpack an image, an archive or a part of this host into a folder
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+SOURCE is one of
+  host:[PROGRAM,...]           programs of this host with their libraries
+  docker://NAME[:TAG]          an image in a registry
+  docker-daemon:NAME           an image of the Docker daemon
+  docker-archive:FILE[:NAME]   what docker save wrote
+  oci:DIR[:TAG]  oci-archive:FILE[:TAG]   an OCI layout
+  FILE  -                      a tar archive, also compressed
+
+Example: rs-rootfs unpack host: rootfs")]
+pub struct Unpack {
+    /// choose this image of an index: linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// allow plain http and bad certificates
+    #[arg(long)]
+    insecure: bool,
+    /// leave a link to a folder where the archive has a folder
+    #[arg(long)]
+    keep_dirlinks: bool,
+    /// unpack over what is in DIR
+    #[arg(long)]
+    force: bool,
+    /// keep owners, in a user namespace with your subordinate ids
+    #[arg(long)]
+    userns: bool,
+    /// fail where an owner, a device or an attribute cannot be kept
+    #[arg(long)]
+    strict: bool,
+    /// hash what the store holds again
+    #[arg(long)]
+    verify: bool,
+    /// write at most so many bytes: 500M, 2G
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    max_size: Option<u64>,
+    /// fetch so many layers at once
+    #[arg(long, value_name = "NUMBER", value_parser = jobs)]
+    jobs: Option<usize>,
+    /// say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+    /// print what was unpacked as a line of JSON
+    #[arg(long)]
+    json: bool,
+    /// where from
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+    /// where to: made if missing, else an empty folder
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    dir: PathBuf,
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    crate::config::bytes(text).ok_or_else(|| format!("invalid number of bytes '{text}'"))
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=64) => Ok(jobs),
+        _ => Err(format!("invalid number '{text}': 1 to 64")),
+    }
+}
+
+/// What was done.
+struct Done {
+    id: Option<String>,
+    layers: usize,
+    bytes: u64,
+    notes: Notes,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// It could not be unpacked; nothing is left of it.
+pub fn run(unpack: &Unpack) -> Result<ExitCode, Error> {
+    chain::interrupt::catch();
+    match unpack.unpack() {
+        Ok(done) => unpack.tell(&done),
+        Err(error) => match error.chain().find_map(|cause| cause.downcast_ref::<Interrupt>()) {
+            Some(Interrupt(signal)) => Ok(end_like(End::Killed(*signal)).into()),
+            None => Err(error.context(crate::apply::shown(unpack.source.as_encoded_bytes())).into()),
+        },
+    }
+}
+
+impl Unpack {
+    fn options(&self) -> anyhow::Result<Options> {
+        let configured = |key| crate::config::get(key);
+        let platform = match (&self.platform, configured("platform")?) {
+            (Some(platform), _) => Some(platform.clone()),
+            (None, Some(text)) => Some(text.parse()?),
+            (None, None) => None,
+        };
+        Ok(Options { platform, insecure: self.insecure, verify: self.verify, quiet: self.quiet, jobs: self.jobs })
+    }
+
+    fn unpack(&self) -> anyhow::Result<Done> {
+        let options = self.options()?;
+        let privilege = Privilege::of_this_process()?;
+        let image = source::open(&Source::from_word(&self.source), &options)?;
+        let target = Target::prepare(&self.dir, self.force)?;
+        let rules = Rules {
+            whiteouts: image.whiteouts,
+            keep_dirlinks: self.keep_dirlinks,
+            over: target.is_over(),
+            max_size: self.max_size,
+        };
+        let owner = privilege.owner(0, 0).ok().flatten();
+        let mut unpacker = Unpacker::new(target.root()?, target.path(), privilege, rules)?;
+        let done = self.layers(image, &mut unpacker).and_then(|done| {
+            if let Some((mode, ours)) = target.mode() {
+                unpacker.describe_root(mode, owner.filter(|_| ours));
+            }
+            unpacker.finish()?;
+            if self.strict && !unpacker.notes().is_empty() {
+                bail!("{}", unpacker.notes());
+            }
+            target.finish()?;
+            Ok(done)
+        });
+        if done.is_err() {
+            // The first cause is what is told.
+            let _ = unpacker.undo();
+            target.give_up();
+        }
+        done.map(|done| Done { notes: *unpacker.notes(), bytes: unpacker.written(), ..done })
+    }
+
+    fn layers(&self, image: Image, unpacker: &mut Unpacker) -> anyhow::Result<Done> {
+        let layers = image.layers.len();
+        let id = image.id.as_ref().map(ToString::to_string);
+        let mut input = Input::start(image.layers, image.contents, self.quiet)?;
+        for number in 1..=layers {
+            let layer = unpacker.layer(&mut Reader::new(&mut input)).and_then(|()| input.finish_layer());
+            layer.with_context(|| format!("layer {number}"))?;
+        }
+        Ok(Done { id, layers, bytes: 0, notes: Notes::default() })
+    }
+
+    /// The summary on standard error, the result on standard output.
+    fn tell(&self, done: &Done) -> Result<ExitCode, Error> {
+        if !done.notes.is_empty() && !self.quiet {
+            chain::say(&done.notes.to_string());
+        }
+        if self.json {
+            let line = serde_json::json!({ "id": done.id, "layers": done.layers, "bytes": done.bytes });
+            chain::output::print(&format!("{line}\n"), 1).map_err(anyhow::Error::from)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
