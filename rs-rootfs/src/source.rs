@@ -33,6 +33,9 @@ pub enum Source {
     Stdin,
 }
 
+/// How a word begins, and what it is then.
+type Kind = (&'static str, fn(OsString) -> Source);
+
 impl Source {
     /// Reads the word on the command line. Every word is a source: one
     /// without a known beginning is a path.
@@ -42,7 +45,7 @@ impl Source {
         if bytes == b"-" {
             return Self::Stdin;
         }
-        let kinds: [(&str, fn(OsString) -> Self); 6] = [
+        let kinds: [Kind; 6] = [
             ("docker://", Self::Registry),
             ("docker-daemon:", Self::Daemon),
             ("docker-archive:", Self::DockerArchive),

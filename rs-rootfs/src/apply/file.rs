@@ -70,9 +70,9 @@ impl Unpacker {
         let (fd, given) = self.new_file(parent, name, entry.mode & 0o777)?;
         let file = Fd { fd: fd.as_fd(), path: Path::new(OsStr::from_bytes(&entry.path)) };
         if entry.sparse.is_some() {
-            self.holes(file, entry, reader)?
+            self.holes(file, entry, reader)?;
         } else {
-            self.data(file, reader)?
+            self.data(file, reader)?;
         }
         self.dress(file, entry, owner.filter(|owner| *owner != given))
     }

@@ -77,7 +77,6 @@ impl Privilege {
     /// An id that this user namespace does not have.
     pub fn owner(&self, uid: u32, gid: u32) -> anyhow::Result<Option<(u32, u32)>> {
         match self {
-            Self::Root => {}
             Self::User => return Ok(None),
             Self::Namespace(uids, _) if !uids.has(uid) => {
                 bail!("its owner, uid {uid}, is not in this user namespace, which has uids {uids}")
@@ -85,7 +84,7 @@ impl Privilege {
             Self::Namespace(_, gids) if !gids.has(gid) => {
                 bail!("its group, gid {gid}, is not in this user namespace, which has gids {gids}")
             }
-            Self::Namespace(..) => {}
+            Self::Root | Self::Namespace(..) => {}
         }
         Ok(Some((uid, gid)))
     }

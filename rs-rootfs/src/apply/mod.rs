@@ -109,26 +109,7 @@ impl Unpacker {
 
     /// Applies one entry, whose contents `reader` gives.
     fn entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) -> anyhow::Result<()> {
-        let (parent, name) = match self.last_folder(&entry.path) {
-            Some(found) => found,
-            None => {
-                let mut all = Vec::with_capacity(16);
-                parts(&entry.path, &mut all)?;
-                if self.rules.whiteouts {
-                    match whiteout::meaning(&all)? {
-                        Meaning::Entry => {}
-                        Meaning::Nothing => return Ok(()),
-                        Meaning::Gone(name) => return self.white_out(&all[..all.len() - 1], Some(name)),
-                        Meaning::Opaque => return self.white_out(&all[..all.len() - 1], None),
-                    }
-                }
-                let Some((name, above)) = all.split_last() else { return self.root(entry) };
-                let missing = Missing::Make(self.layer);
-                let parent = self.tree.walk(above, missing)?.with_context(|| "its folder is gone")?;
-                self.remember(&entry.path, parent);
-                (parent, *name)
-            }
-        };
+        let Some((parent, name)) = self.place(entry)? else { return Ok(()) };
         self.tree.touch(parent, self.layer);
         match entry.kind {
             Kind::File => self.file(parent, name, entry, reader)?,
@@ -139,6 +120,28 @@ impl Unpacker {
         }
         self.note_made(parent, name);
         Ok(())
+    }
+
+    /// The folder that `entry` belongs in, made if it is missing, and its name
+    /// there. `None` when there is nothing more to do.
+    fn place<'e>(&mut self, entry: &'e Entry) -> anyhow::Result<Option<(Id, &'e [u8])>> {
+        if let Some(found) = self.last_folder(&entry.path) {
+            return Ok(Some(found));
+        }
+        let mut all = Vec::with_capacity(16);
+        parts(&entry.path, &mut all)?;
+        let Some((name, above)) = all.split_last() else { return self.root(entry).map(|()| None) };
+        if self.rules.whiteouts {
+            match whiteout::meaning(&all)? {
+                Meaning::Entry => {}
+                Meaning::Nothing => return Ok(None),
+                Meaning::Gone(gone) => return self.white_out(above, Some(gone)).map(|()| None),
+                Meaning::Opaque => return self.white_out(above, None).map(|()| None),
+            }
+        }
+        let parent = self.tree.walk(above, Missing::Make)?.context("its folder is gone")?;
+        self.remember(&entry.path, parent);
+        Ok(Some((parent, *name)))
     }
 
     /// The entry for DIR itself.

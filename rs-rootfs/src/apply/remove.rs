@@ -147,9 +147,8 @@ impl Unpacker {
     /// What goes inside the folder `node` where `what` goes around it.
     fn below(&self, node: Option<Id>, what: What) -> What {
         match (what, node.map(|id| self.tree.node(id))) {
-            (What::All, _) => What::All,
-            // Nothing of this layer is in it.
-            (What::LowerLayers, None) => What::All,
+            // A folder that is not known has nothing of this layer in it.
+            (What::All, _) | (What::LowerLayers, None) => What::All,
             (What::LowerLayers, Some(node)) if node.touched != self.layer => What::All,
             (What::ThisRun, Some(node)) if node.made => What::All,
             _ => what,

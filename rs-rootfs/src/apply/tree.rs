@@ -73,10 +73,17 @@ struct Open {
 /// What is to be done where a part of a name is no folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// Make it one; the layer's number.
-    Make(u32),
+    /// Make it one.
+    Make,
     /// Say so.
     Tell,
+}
+
+/// What a part of a name leads to.
+enum Step {
+    Folder(Id),
+    Link(Vec<u8>),
+    Missing,
 }
 
 /// See the module.
@@ -157,16 +164,13 @@ impl Tree {
             slot: CLOSED,
             record: None,
         };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.nodes[id as usize] = node;
-                id
-            }
-            None => {
-                self.nodes.push(node);
-                // A node takes more than a hundred bytes: memory ends first.
-                Id::try_from(self.nodes.len() - 1).unwrap_or(Id::MAX)
-            }
+        let id = if let Some(id) = self.free.pop() {
+            self.nodes[id as usize] = node;
+            id
+        } else {
+            self.nodes.push(node);
+            // A node takes more than a hundred bytes: memory ends first.
+            Id::try_from(self.nodes.len() - 1).unwrap_or(Id::MAX)
         };
         if id != ROOT {
             let hash = self.hash(parent, name);
@@ -275,8 +279,8 @@ impl Tree {
     /// As an ordinary user a folder that was there before may lock us out:
     /// it does not until the end.
     fn unlock(&self, slot: usize, name: &[u8], about: &FileStat) {
-        let mode = about.st_mode & 0o7777;
-        if self.privilege == Privilege::User && mode & 0o700 != 0o700 {
+        if self.locks_out(about) {
+            let mode = about.st_mode & 0o7777;
             let (dir, path) = (self.at(slot), OsStr::from_bytes(name));
             let _ = sys::quietly(&FchmodAt { dir, path, mode: mode | 0o700, why: "to get in until it is done" });
         }
@@ -286,6 +290,7 @@ impl Tree {
     /// `None` where a part is missing and is not to be made.
     pub(super) fn walk(&mut self, parts: &[&[u8]], missing: Missing) -> anyhow::Result<Option<Id>> {
         let (mut here, mut links) = (ROOT, 0);
+        // What is left of links, the next part last.
         let mut pending: Vec<Vec<u8>> = Vec::new();
         let mut rest = parts.iter();
         loop {
@@ -299,53 +304,67 @@ impl Tree {
                 here = self.node(here).parent;
                 continue;
             }
-            if let Some(id) = self.child(here, name) {
-                here = id;
-                continue;
-            }
-            let slot = self.open(here)?;
-            let refused = match self.enter(slot, name) {
-                Ok((fd, about)) => {
-                    let path = self.open[slot].path.join(OsStr::from_bytes(name));
-                    let locked = self.privilege == Privilege::User && about.st_mode & 0o700 != 0o700;
-                    here = self.add(here, name, false);
-                    if locked {
-                        let mode = about.st_mode & 0o7777;
-                        self.node_mut(here).record = Some(Record { mode, ..Record::default() });
+            match self.step(here, name, missing)? {
+                Step::Folder(id) => here = id,
+                Step::Missing => return Ok(None),
+                Step::Link(text) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        bail!("too many levels of symbolic links");
                     }
-                    self.attach(here, fd, path, &about);
-                    continue;
+                    if text.starts_with(b"/") {
+                        here = ROOT;
+                    }
+                    let parts = text.split(|b| *b == b'/').rev().filter(|part| !matches!(*part, b"" | b"."));
+                    pending.extend(parts.map(<[u8]>::to_vec));
                 }
-                Err(errno) => errno,
-            };
-            if matches!(refused, Errno::ELOOP | Errno::ENOTDIR)
-                && let Ok(text) = readlinkat(&self.open[slot].fd, name)
-            {
-                links += 1;
-                if links > MAX_LINKS {
-                    bail!("too many levels of symbolic links");
-                }
-                let text = text.into_vec();
-                if text.starts_with(b"/") {
-                    here = ROOT;
-                }
-                let parts = text.split(|b| *b == b'/').rev().filter(|part| !matches!(*part, b"" | b"."));
-                pending.extend(parts.map(<[u8]>::to_vec));
-                continue;
             }
-            here = match (refused, missing) {
-                (Errno::ENOENT | Errno::ENOTDIR, Missing::Tell) => return Ok(None),
-                (Errno::ENOENT, Missing::Make(_)) => self.make(here, slot, name)?,
-                (Errno::ENOTDIR, Missing::Make(_)) => {
-                    let why = "a folder belongs where this file stands";
-                    sys::make(&UnlinkAt { dir: self.at(slot), path: OsStr::from_bytes(name), flags: 0, why })?;
-                    self.make(here, slot, name)?
-                }
-                (errno, _) => {
-                    return Err(error("cannot enter", self.open[slot].path.join(OsStr::from_bytes(name)), errno));
-                }
-            };
         }
+    }
+
+    /// From the folder `here` to what is called `name` in it.
+    fn step(&mut self, here: Id, name: &[u8], missing: Missing) -> anyhow::Result<Step> {
+        if let Some(id) = self.child(here, name) {
+            return Ok(Step::Folder(id));
+        }
+        let slot = self.open(here)?;
+        let refused = match self.enter(slot, name) {
+            Ok((fd, about)) => return Ok(Step::Folder(self.found(here, slot, name, fd, &about))),
+            Err(errno) => errno,
+        };
+        if matches!(refused, Errno::ELOOP | Errno::ENOTDIR)
+            && let Ok(text) = readlinkat(&self.open[slot].fd, name)
+        {
+            return Ok(Step::Link(text.into_vec()));
+        }
+        match (refused, missing) {
+            (Errno::ENOENT | Errno::ENOTDIR, Missing::Tell) => return Ok(Step::Missing),
+            (Errno::ENOENT, Missing::Make) => {}
+            (Errno::ENOTDIR, Missing::Make) => {
+                let why = "a folder belongs where this file stands";
+                sys::make(&UnlinkAt { dir: self.at(slot), path: OsStr::from_bytes(name), flags: 0, why })?;
+            }
+            (errno, _) => {
+                return Err(error("cannot enter", self.open[slot].path.join(OsStr::from_bytes(name)), errno));
+            }
+        }
+        self.make(here, slot, name).map(Step::Folder)
+    }
+
+    /// Keeps a folder that was there before. One that would have locked us
+    /// out gets its mode back at the end.
+    fn found(&mut self, parent: Id, slot: usize, name: &[u8], fd: OwnedFd, about: &FileStat) -> Id {
+        let path = self.open[slot].path.join(OsStr::from_bytes(name));
+        let id = self.add(parent, name, false);
+        if self.locks_out(about) {
+            self.node_mut(id).record = Some(Record { mode: about.st_mode & 0o7777, ..Record::default() });
+        }
+        self.attach(id, fd, path, about);
+        id
+    }
+
+    fn locks_out(&self, about: &FileStat) -> bool {
+        self.privilege == Privilege::User && about.st_mode & 0o700 != 0o700
     }
 
     /// Makes the missing folder `name`: 0755, root's.
@@ -410,10 +429,9 @@ pub(super) fn open_folder(dir: &OwnedFd, name: &[u8], how: OFlag) -> Result<Owne
     let flags = how | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let only = ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH;
     match openat2(dir, name, OpenHow::new().flags(flags).resolve(only)) {
-        // Older than Linux 5.6, or a filter that does not know the call.
-        Err(Errno::ENOSYS | Errno::EPERM) => open_folder_without_openat2(dir, name, flags),
-        // A rename somewhere on the machine: once more is enough.
-        Err(Errno::EAGAIN) => open_folder_without_openat2(dir, name, flags),
+        // Older than Linux 5.6, a filter that does not know the call, or a
+        // rename somewhere at the wrong moment.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::EAGAIN) => open_folder_without_openat2(dir, name, flags),
         other => other,
     }
 }

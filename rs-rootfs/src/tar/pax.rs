@@ -93,11 +93,8 @@ impl Sparse {
             b"name" => self.name = Some(name(value)?),
             b"size" | b"realsize" => self.real_size = Some(decimal(value)?),
             b"numblocks" => self.count = Some(decimal(value)?),
-            b"offset" => {
-                if self.offset.replace(decimal(value)?).is_some() {
-                    return Err(Error::Sparse("an offset without a length"));
-                }
-            }
+            b"offset" if self.is_half() => return Err(Error::Sparse("an offset without a length")),
+            b"offset" => self.offset = Some(decimal(value)?),
             b"numbytes" => {
                 let offset = self.offset.take().ok_or(Error::Sparse("a length without an offset"))?;
                 self.map.push(Segment { offset, length: decimal(value)? });
@@ -127,8 +124,11 @@ fn map(value: &[u8]) -> Result<Vec<Segment>, Error> {
     Ok(pairs.map(|pair| Segment { offset: pair[0], length: pair[1] }).collect())
 }
 
+/// Key, value, and the records behind.
+type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
 /// Splits one `LEN KEY=VALUE\n` off; LEN counts itself and the newline.
-fn record(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Error> {
+fn record(bytes: &[u8]) -> Result<Record<'_>, Error> {
     let bad = Error::Pax;
     let blank = bytes.iter().take(21).position(|b| *b == b' ').ok_or(bad("a record without a length"))?;
     let length = decimal(&bytes[..blank])?;
