@@ -73,7 +73,7 @@ fn capabilities_are_counted_without_proc() {
     needs!("userns", "busybox");
     let scratch = Scratch::new();
     std::fs::create_dir_all(scratch.join("bin")).expect("a folder");
-    std::fs::copy("/bin/busybox", scratch.join("bin/busybox")).expect("a copy");
+    run("cp", ["/bin/busybox", &scratch.join("bin").display().to_string()]);
     let root = scratch.path().display().to_string();
     let ran = run(bin("rs-unshare"), ["-c", "--keep-caps", "-R", &root, "/bin/busybox", "echo", "ran"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (0, "ran\n"), "{}", ran.stderr);
@@ -83,9 +83,8 @@ fn capabilities_are_counted_without_proc() {
 fn a_script_without_an_interpreters_line_runs() {
     let scratch = Scratch::new();
     let file = scratch.join("script");
-    std::fs::write(&file, "echo $0 $1\n").expect("a file");
     let file = file.display().to_string();
-    run("chmod", ["755", &file]);
+    script(&format!("echo 'echo $0 $1' > {file}; chmod 755 {file}"));
     assert_eq!(run(bin("rs-unshare"), [&file, "x"]).stdout, format!("{file} x\n"));
 }
 

@@ -9,7 +9,6 @@ use nix::errno::Errno;
 use nix::unistd::{getegid, geteuid};
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The number of `CAP_SYS_ADMIN`.
@@ -251,14 +250,14 @@ pub(crate) fn control_file(path: &Path, errno: Errno) -> Option<String> {
         Errno::ENOENT if path.ends_with("timens_offsets") => {
             Some("this kernel has no time namespaces: they came with Linux 5.6".to_owned())
         }
-        Errno::EACCES if fs::metadata(path).is_ok_and(|about| about.uid() != geteuid().as_raw()) => id_map(errno)
-            .or_else(|| {
-                Some(format!(
-                    "{} does not belong to this process's user: it was started from a setuid program, or its ids \
-                     have just changed",
-                    path.display()
-                ))
-            }),
+        // Whoever may not be dumped has root's files below /proc/self.
+        Errno::EACCES if nix::sys::prctl::get_dumpable() == Ok(false) => id_map(errno).or_else(|| {
+            Some(format!(
+                "{} does not belong to this process's user: it was started from a setuid program, or its ids have just \
+                 changed",
+                path.display()
+            ))
+        }),
         Errno::EACCES => id_map(errno),
         _ => None,
     }
