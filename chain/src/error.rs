@@ -82,7 +82,7 @@ fn say_lines(messages: &[&str]) {
 
 /// One write(2) of `text` to standard error; lines of two processes then
 /// never mix. Nobody is left to tell if it fails.
-pub(crate) fn write_stderr(text: &str) {
+pub fn write_stderr(text: &str) {
     let _ = nix::unistd::write(std::io::stderr().as_fd(), text.as_bytes());
 }
 

@@ -16,6 +16,9 @@
 
 mod check;
 pub mod error;
+pub mod file;
+pub mod getcap;
+pub mod getpcaps;
 pub mod iab;
 mod identity;
 pub mod mode;
@@ -23,12 +26,14 @@ pub mod names;
 pub mod number;
 mod print;
 mod program;
+pub mod setcap;
 mod sets;
 pub mod state;
 pub mod step;
 pub mod text;
 
 use chain::{Page, Tool};
+use clap::CommandFactory;
 use error::{Error, FAILURE};
 use state::{Next, State};
 use std::ffi::{OsStr, OsString};
@@ -86,6 +91,11 @@ fn usage(state: &mut State, first: &OsStr) -> u8 {
     if first == "--help" || first == "-h" { 0 } else { FAILURE }
 }
 
+/// Under what terms the tools may be used.
+pub(crate) fn license_text() -> String {
+    format!("{} is free software, under the MIT license or Apache-2.0, as you like.\n", chain::name())
+}
+
 /// The calls that rs-capsh makes, and what for.
 const CALLS: &[(&str, &str)] = &[
     ("capset", "sets the effective, permitted and inheritable set at once"),
@@ -100,13 +110,39 @@ const CALLS: &[(&str, &str)] = &[
     ("execve", "becomes the program"),
 ];
 
+/// The calls that rs-setcap makes, and what for.
+const SETCAP_CALLS: &[(&str, &str)] = &[
+    ("capset", "puts cap_setfcap in force where it is only permitted"),
+    ("lsetxattr", "writes the attribute security.capability of a file"),
+    ("lremovexattr", "removes it"),
+];
+
 /// What the documents of this crate's tools are made from.
 pub fn pages() -> Vec<Page> {
-    vec![Page {
-        name: "rs-capsh",
-        original: Some("capsh"),
-        command: TOOL.command(step::command()),
-        calls: CALLS,
-        sections: include_str!("../man/rs-capsh.roff"),
-    }]
+    let page =
+        |name, original, command, calls, sections| Page { name, original: Some(original), command, calls, sections };
+    vec![
+        page("rs-capsh", "capsh", TOOL.command(step::command()), CALLS, include_str!("../man/rs-capsh.roff")),
+        page(
+            "rs-getpcaps",
+            "getpcaps",
+            getpcaps::TOOL.command(getpcaps::command()),
+            &[],
+            include_str!("../man/rs-getpcaps.roff"),
+        ),
+        page(
+            "rs-setcap",
+            "setcap",
+            setcap::TOOL.command(setcap::command()),
+            SETCAP_CALLS,
+            include_str!("../man/rs-setcap.roff"),
+        ),
+        page(
+            "rs-getcap",
+            "getcap",
+            getcap::TOOL.command(getcap::Cli::command()),
+            &[],
+            include_str!("../man/rs-getcap.roff"),
+        ),
+    ]
 }

@@ -137,7 +137,7 @@ fn description(number: u32, count: u32) -> String {
 
 /// `--license`: under what terms this may be used; the run ends.
 pub(crate) fn license(state: &mut State) -> Outcome {
-    state.print(format!("{} is free software, under the MIT license or Apache-2.0, as you like.\n", chain::name()));
+    state.print(crate::license_text());
     Ok(Next::End(0))
 }
 

@@ -1,4 +1,5 @@
-//! rs-capsh beside libcap's programs: same status, same standard output.
+//! rs-capsh and its siblings beside libcap's programs: same status, same
+//! standard output.
 
 use chain::testing::{Scratch, needs, parity};
 
@@ -6,7 +7,12 @@ use chain::testing::{Scratch, needs, parity};
 fn the_originals_and_ours() {
     needs!("capsh");
     let scratch = Scratch::new();
-    let links = scratch.links(&[("capsh", "rs-capsh")]);
+    let links = scratch.links(&[
+        ("capsh", "rs-capsh"),
+        ("getpcaps", "rs-getpcaps"),
+        ("setcap", "rs-setcap"),
+        ("getcap", "rs-getcap"),
+    ]);
     let tally = parity(include_str!("parity.cases"), &links);
-    assert!(tally.passed + tally.skipped >= 250, "{tally:?}");
+    assert!(tally.passed + tally.skipped >= 350, "{tally:?}");
 }

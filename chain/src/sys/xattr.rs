@@ -1,0 +1,119 @@
+//! Extended attributes of files (xattr(7)), never through a symbolic link.
+
+use super::{Call, check};
+use crate::notation::{Quoted, quoted};
+use nix::NixPath;
+use nix::errno::Errno;
+use std::ffi::{CStr, OsStr};
+use std::fmt;
+
+/// No attribute of the kernel's file systems is larger (`XATTR_SIZE_MAX`).
+const MAX: usize = 65536;
+
+/// The attribute `name` of `path`; `None` where it has none or its file
+/// system knows no attributes.
+///
+/// # Errors
+/// What else the kernel answers.
+pub fn get(path: &OsStr, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
+    let mut value = vec![0; MAX];
+    match rustix::fs::lgetxattr(path, name, &mut value) {
+        Ok(length) => {
+            value.truncate(length);
+            Ok(Some(value))
+        }
+        Err(rustix::io::Errno::NODATA | rustix::io::Errno::NOTSUP) => Ok(None),
+        Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
+    }
+}
+
+/// lsetxattr(2): gives a file an attribute, or another value of it.
+pub struct SetXattr<'a> {
+    /// The file.
+    pub path: &'a OsStr,
+    /// The attribute's name.
+    pub name: &'a CStr,
+    /// Its value.
+    pub value: &'a [u8],
+    /// Why, for `--explain`.
+    pub why: &'a str,
+}
+
+impl fmt::Display for SetXattr<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, length) = (Quoted(self.name.to_bytes()), self.value.len());
+        write!(f, "lsetxattr({}, {name}, {}, {length}, 0", quoted(self.path), Quoted(self.value))
+    }
+}
+
+impl Call for SetXattr<'_> {
+    type Out = ();
+    const NAME: &'static str = "lsetxattr";
+    fn why(&self) -> String {
+        self.why.to_owned()
+    }
+    fn cannot(&self) -> String {
+        format!("cannot set {} of {}", self.name.to_string_lossy(), self.path.display())
+    }
+    fn enter(&self) -> nix::Result<()> {
+        self.path.with_nix_path(|path| {
+            #[allow(unsafe_code)]
+            // SAFETY: both C strings live through the call; the pointer and
+            // the length of the value are of one slice.
+            let result = unsafe {
+                let (value, length) = (self.value.as_ptr(), self.value.len());
+                libc::syscall(libc::SYS_lsetxattr, path.as_ptr(), self.name.as_ptr(), value, length, 0)
+            };
+            check(result).map(drop)
+        })?
+    }
+}
+
+/// lremovexattr(2): takes an attribute from a file.
+pub struct RemoveXattr<'a> {
+    /// The file.
+    pub path: &'a OsStr,
+    /// The attribute's name.
+    pub name: &'a CStr,
+    /// Why, for `--explain`.
+    pub why: &'a str,
+}
+
+impl fmt::Display for RemoveXattr<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lremovexattr({}, {}", quoted(self.path), Quoted(self.name.to_bytes()))
+    }
+}
+
+impl Call for RemoveXattr<'_> {
+    type Out = ();
+    const NAME: &'static str = "lremovexattr";
+    fn why(&self) -> String {
+        self.why.to_owned()
+    }
+    fn cannot(&self) -> String {
+        format!("cannot remove {} of {}", self.name.to_string_lossy(), self.path.display())
+    }
+    fn enter(&self) -> nix::Result<()> {
+        self.path.with_nix_path(|path| {
+            #[allow(unsafe_code)]
+            // SAFETY: both C strings live through the call.
+            let result = unsafe { libc::syscall(libc::SYS_lremovexattr, path.as_ptr(), self.name.as_ptr()) };
+            check(result).map(drop)
+        })?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notation() {
+        let (path, name) = (OsStr::new("f"), c"security.capability");
+        let set = SetXattr { path, name, value: &[1, 0, 0, 2], why: "" };
+        assert_eq!(set.to_string(), r#"lsetxattr("f", "security.capability", "\1\0\0\2", 4, 0"#);
+        let remove = RemoveXattr { path, name, why: "" };
+        assert_eq!(remove.to_string(), r#"lremovexattr("f", "security.capability""#);
+    }
+}

@@ -1,0 +1,150 @@
+//! `rs-getcap FILE...` shows the capabilities of files.
+
+use crate::file::{ATTRIBUTE, FileCaps};
+use crate::text;
+use chain::error::strerror;
+use chain::output::{OutputError, write_stdout};
+use chain::sys::{caps, xattr};
+use chain::{Tool, say};
+use clap::{ArgAction, Parser, ValueHint};
+use nix::errno::Errno;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A wrong command line, or lost output.
+const FAILURE: u8 = 1;
+
+/// rs-getcap.
+pub const TOOL: Tool = Tool::new("rs-getcap", FAILURE).additions(&["help", "version"]).operands_anywhere();
+
+/// Show the capabilities of files
+#[derive(Debug, Parser)]
+#[command(name = "rs-getcap")]
+#[allow(missing_docs, reason = "the help says it")]
+pub struct Cli {
+    /// look into folders too; symbolic links are not followed
+    #[arg(short, action = ArgAction::SetTrue)]
+    recursive: bool,
+    /// show files without capabilities too
+    #[arg(short, action = ArgAction::SetTrue)]
+    verbose: bool,
+    /// show the user who is root of their namespace
+    #[arg(short = 'n', action = ArgAction::SetTrue)]
+    namespaced: bool,
+    /// show the license
+    #[arg(short, action = ArgAction::SetTrue)]
+    license: bool,
+    /// the files
+    #[arg(value_name = "FILE", required_unless_present = "license", value_hint = ValueHint::AnyPath)]
+    files: Vec<OsString>,
+}
+
+/// Shows what the command line asks for. What cannot be read is told, and
+/// does not change the status.
+///
+/// # Errors
+/// Standard output that cannot be written.
+pub fn run(cli: &Cli) -> Result<ExitCode, OutputError> {
+    if cli.license {
+        print(crate::license_text().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shower = Shower { cli, count: caps::count() };
+    for file in &cli.files {
+        if cli.recursive {
+            shower.tree(without_slashes(file))?;
+        } else {
+            shower.show(Path::new(file))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(line: &[u8]) -> Result<(), OutputError> {
+    write_stdout(line).map_err(|errno| OutputError { errno, status: FAILURE })
+}
+
+/// A folder's name without the slashes after it, which would double.
+fn without_slashes(file: &OsString) -> PathBuf {
+    let mut bytes = file.as_bytes();
+    while bytes.len() > 1 && bytes.ends_with(b"/") {
+        bytes = &bytes[..bytes.len() - 1];
+    }
+    OsString::from_vec(bytes.to_vec()).into()
+}
+
+fn complain(path: &Path, error: &std::io::Error) {
+    let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    say(&format!("{}: {}", path.display(), strerror(errno)));
+}
+
+struct Shower<'a> {
+    cli: &'a Cli,
+    count: u32,
+}
+
+impl Shower<'_> {
+    /// Shows `root` and, where it is a folder, all below it, a folder before
+    /// what is in it. As deep as folders go: the names are kept, not a stack.
+    fn tree(&self, root: PathBuf) -> Result<(), OutputError> {
+        let mut waiting = vec![root];
+        while let Some(path) = waiting.pop() {
+            if !self.show(&path)? {
+                continue;
+            }
+            match fs::read_dir(&path) {
+                Ok(entries) => {
+                    let mut below: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+                    below.reverse();
+                    waiting.append(&mut below);
+                }
+                Err(error) => complain(&path, &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows one file; whether it is a folder.
+    fn show(&self, path: &Path) -> Result<bool, OutputError> {
+        let kind = match fs::symlink_metadata(path) {
+            Ok(about) => about.file_type(),
+            Err(error) => {
+                complain(path, &error);
+                return Ok(false);
+            }
+        };
+        if !kind.is_file() {
+            if self.cli.verbose {
+                line(path, " (Not a regular file)")?;
+            }
+            return Ok(kind.is_dir());
+        }
+        match xattr::get(path.as_os_str(), ATTRIBUTE) {
+            Ok(Some(bytes)) => match FileCaps::from_bytes(&bytes) {
+                Some(caps) => line(path, &self.written(&caps))?,
+                None => say(&format!("{}: capabilities of an unknown form", path.display())),
+            },
+            Ok(None) if self.cli.verbose => line(path, "")?,
+            Ok(None) => {}
+            Err(errno) => say(&format!("{}: {}", path.display(), strerror(errno))),
+        }
+        Ok(false)
+    }
+
+    fn written(&self, caps: &FileCaps) -> String {
+        let text = text::write(&caps.sets(), self.count);
+        if self.cli.namespaced && caps.root != 0 {
+            format!(" {text} [rootid={}]", caps.root)
+        } else {
+            format!(" {text}")
+        }
+    }
+}
+
+/// One line in one write; the name byte for byte.
+fn line(path: &Path, rest: &str) -> Result<(), OutputError> {
+    print(&[path.as_os_str().as_bytes(), rest.as_bytes(), b"\n"].concat())
+}
