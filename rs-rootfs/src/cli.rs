@@ -1,6 +1,6 @@
 //! The command line up to the verb.
 
-use crate::{Error, TOOL, unpack};
+use crate::{Error, TOOL, docker, unpack, verbs};
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,6 +20,11 @@ pub struct Cli {
 /// # Errors
 /// None: every verb reports its own.
 pub fn main(words: Vec<OsString>) -> Result<ExitCode, Error> {
+    // Docker's own rules hold for its words, and under its name for all.
+    let as_docker = chain::name() == "docker";
+    if let Some(status) = docker::main(&words, as_docker) {
+        return Ok(status);
+    }
     Ok(chain::run_verb(&TOOL, "", words, |cli: &Cli| verb(&cli.verb, cli.words.clone())))
 }
 
@@ -28,10 +33,11 @@ const UNPACK: chain::Tool = TOOL.operands_anywhere();
 
 /// Runs one verb.
 fn verb(verb: &OsString, words: Vec<OsString>) -> Result<ExitCode, Error> {
-    match verb.to_str() {
-        Some("unpack") => Ok(chain::run_verb(&UNPACK, "unpack", words, unpack::run)),
-        // The docker verbs: `container`, create, export, rm, remove.
-        // The store's: list, inspect, gc, config. And bundle.
-        _ => Err(Error::Usage(format!("unknown command '{}'", verb.display()))),
+    let name = verb.to_string_lossy();
+    if name == "unpack" {
+        return Ok(chain::run_verb(&UNPACK, "unpack", words, unpack::run));
     }
+    let as_words = || std::iter::once(verb.clone()).chain(words.clone()).collect::<Vec<_>>();
+    let found = verbs::run(&name, words.clone()).or_else(|| docker::main(&as_words(), false));
+    found.ok_or_else(|| Error::Usage(format!("unknown command '{}'", verb.display())))
 }

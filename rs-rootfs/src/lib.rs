@@ -24,7 +24,9 @@ pub mod cli;
 mod compress;
 pub mod config;
 pub mod credentials;
+pub mod daemon;
 pub mod digest;
+pub mod docker;
 pub mod document;
 pub mod error;
 mod helper;
@@ -40,6 +42,7 @@ pub mod stream;
 pub mod tar;
 mod target;
 pub mod unpack;
+pub mod verbs;
 
 pub use error::Error;
 

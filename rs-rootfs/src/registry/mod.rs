@@ -8,7 +8,7 @@ mod retry;
 mod stream;
 mod tls;
 
-pub use pull::{Download, Pulled, open, pull};
+pub use pull::{Blobs, Download, Pulled, open, pull};
 
 use crate::credentials::{self, Credentials};
 use crate::digest::Digest;

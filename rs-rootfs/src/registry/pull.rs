@@ -29,8 +29,8 @@ pub struct Pulled {
     pub image: Stored,
     /// What the name led to: its manifest, or an index that lists it.
     pub digest: Digest,
-    /// Its layers.
-    pub download: Download,
+    /// Its layers; as long as somebody holds this they are fetched.
+    pub download: Arc<Download>,
 }
 
 /// What goes into the store when all layers are there, in this order.
@@ -71,10 +71,11 @@ pub fn open(name: &OsStr, options: &Options) -> anyhow::Result<Image> {
         Some(digest) if !options.verify => store.image(digest, options.platform.as_ref())?,
         _ => None,
     };
-    if let Some(image) = stored
-        && image.manifest.layers.iter().all(|layer| store.blob(&layer.digest).is_some())
-    {
-        return Ok(as_image(&image, Box::new(Blobs { store, manifest: image.manifest.clone() })));
+    if let Some(image) = stored {
+        let blobs = Blobs::new(Arc::clone(&store), &image);
+        if blobs.are_there() {
+            return Ok(as_image(&image, Box::new(blobs)));
+        }
     }
     let Pulled { image, download, .. } = pull(&store, &reference, options)?;
     Ok(as_image(&image, Box::new(download)))
@@ -94,9 +95,21 @@ fn as_image(image: &Stored, contents: Box<dyn Contents>) -> Image {
 }
 
 /// The layers of a stored image.
-struct Blobs {
+pub struct Blobs {
     store: Arc<Store>,
     manifest: Manifest,
+}
+
+impl Blobs {
+    /// Those of `image`.
+    pub fn new(store: Arc<Store>, image: &Stored) -> Self {
+        Self { store, manifest: image.manifest.clone() }
+    }
+
+    /// Whether all of them are stored.
+    pub fn are_there(&self) -> bool {
+        self.manifest.layers.iter().all(|layer| self.store.blob(&layer.digest).is_some())
+    }
 }
 
 impl Contents for Blobs {
@@ -129,7 +142,7 @@ pub fn pull(store: &Arc<Store>, reference: &Reference, options: &Options) -> any
     let record = Record { reference: reference.clone(), digest: digest.clone(), documents };
     let image = Stored { digest: own, manifest, config };
     let download = Download::start(store, repository, &image.manifest, record, options)?;
-    Ok(Pulled { image, digest, download })
+    Ok(Pulled { image, digest, download: Arc::new(download) })
 }
 
 /// From an index to the manifest that fits.
@@ -213,20 +226,17 @@ impl Download {
     ///
     /// # Errors
     /// The first layer that is not.
-    pub fn wait(mut self) -> anyhow::Result<()> {
+    pub fn wait(&self) -> anyhow::Result<()> {
         for (i, flow) in self.flows.iter().enumerate() {
             if let Err(why) = flow.wait() {
                 bail!("layer {}: {why}", i + 1);
             }
         }
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
         Ok(())
     }
 }
 
-impl Contents for Download {
+impl Contents for Arc<Download> {
     fn open(&mut self, index: usize) -> anyhow::Result<Box<dyn Read + Send>> {
         let flow = self.flows.get(index).context("no such layer")?;
         Ok(Box::new(Follow::new(Arc::clone(flow))))

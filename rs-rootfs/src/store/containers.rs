@@ -34,7 +34,7 @@ pub struct Container {
 
 /// Why a name leads to no container.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unnamed {
+pub enum NoContainer {
     /// None has it.
     #[error("No such container: {0}")]
     Unknown(String),
@@ -99,7 +99,7 @@ impl Store {
     ///
     /// # Errors
     /// None, or several; the store's own errors.
-    pub fn container(&self, word: &str) -> anyhow::Result<Result<Container, Unnamed>> {
+    pub fn container(&self, word: &str) -> anyhow::Result<Result<Container, NoContainer>> {
         let all = self.containers()?;
         let name = word.strip_prefix('/').unwrap_or(word);
         let exact = all.iter().find(|c| c.id == word).or_else(|| all.iter().find(|c| c.name == name));
@@ -109,8 +109,8 @@ impl Store {
         let mut beginning = all.into_iter().filter(|c| !word.is_empty() && c.id.starts_with(word));
         Ok(match (beginning.next(), beginning.next()) {
             (Some(found), None) => Ok(found),
-            (Some(_), Some(_)) => Err(Unnamed::Several(word.to_owned())),
-            (None, _) => Err(Unnamed::Unknown(word.to_owned())),
+            (Some(_), Some(_)) => Err(NoContainer::Several(word.to_owned())),
+            (None, _) => Err(NoContainer::Unknown(word.to_owned())),
         })
     }
 }

@@ -23,7 +23,7 @@ mod images;
 mod part;
 mod refs;
 
-pub use containers::Container;
+pub use containers::{Container, NoContainer};
 pub use gc::Freed;
 pub use images::{Missing, Stored};
 pub use part::Part;

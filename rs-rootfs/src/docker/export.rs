@@ -1,0 +1,133 @@
+//! `export`: a container's files as an archive.
+
+use super::archive::{Sink, write};
+use super::flags::Words;
+use super::{Called, Ended, find, image, operand, startup};
+use crate::store::Store;
+use anyhow::{Context, Result};
+use chain::error::strerror;
+use chain::sys::durable::{Rename, write_all_at};
+use chain::sys::file::{At, Fd, OpenAt, UnlinkAt};
+use chain::sys::{make, quietly};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::IsTerminal;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+/// Runs it.
+pub(super) fn run(_: &Called, words: &Words) -> Result<(), Ended> {
+    let to = words.get("output").filter(|to| !to.is_empty());
+    match to {
+        Some(to) => check_output(Path::new(to))?,
+        None if std::io::stdout().is_terminal() => {
+            return Err(Ended::new("cowardly refusing to save to a terminal. Use the -o flag or redirect", 1));
+        }
+        None => {}
+    }
+    let word = operand(&words.operands[0])?;
+    if word.is_empty() {
+        return Err(Ended::new("invalid container name or ID: value is empty", 1));
+    }
+    let store = Store::open()?;
+    let container = find(&store, word)?;
+    let stored = store.manifest(&container.manifest)?.context("the container's image is not in the store any more")?;
+    let layers = image::files(&store, &stored)?;
+    let mut tree = image::merge(&layers, container.created)?;
+    startup::apply(&mut tree, &container.working_dir)?;
+    match to {
+        Some(to) => {
+            let mut file = NewFile::begin(Path::new(to))?;
+            write(&tree, &layers, &mut file)?;
+            Ok(file.finish()?)
+        }
+        None => write(&tree, &layers, &mut Stdout).map_err(|error| match error.downcast_ref::<Unwritable>() {
+            Some(unwritable) => Ended::new(unwritable.to_string(), 1),
+            None => error.into(),
+        }),
+    }
+}
+
+/// What can be known of FILE before anything is looked up.
+fn check_output(to: &Path) -> Result<(), Ended> {
+    let refuse = |why: String| Err(Ended::new(format!("failed to export container: {why}"), 1));
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Err(error) = fs::metadata(folder) {
+        let reason = crate::reason(&error).to_lowercase();
+        return refuse(format!("invalid output path: stat {}: {reason}", folder.display()));
+    }
+    let Ok(about) = fs::metadata(to) else { return Ok(()) };
+    let kind = about.file_type();
+    if kind.is_dir() {
+        return refuse("cannot write to a directory".to_owned());
+    }
+    if kind.is_char_device() {
+        return refuse("cannot write to a character device file".to_owned());
+    }
+    if kind.is_block_device() {
+        return refuse("cannot write to a block device file".to_owned());
+    }
+    Ok(())
+}
+
+/// Standard output.
+struct Stdout;
+
+/// Why it took no more.
+#[derive(Debug, thiserror::Error)]
+#[error("write /dev/stdout: {}", strerror(*.0).to_lowercase())]
+struct Unwritable(nix::errno::Errno);
+
+impl Sink for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        chain::output::write_stdout(bytes).map_err(|errno| Unwritable(errno).into())
+    }
+}
+
+/// A file that gets its name when it is whole.
+struct NewFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: OwnedFd,
+    length: u64,
+    done: bool,
+}
+
+impl NewFile {
+    fn begin(path: &Path) -> Result<Self> {
+        let name = path.file_name().context("no file name")?;
+        let mut own = OsString::from(".tmp-");
+        own.push(name);
+        own.push(format!("{}", std::process::id()));
+        let temporary = path.with_file_name(own);
+        let why = "A half-written archive never bears the name";
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
+        let file = make(&OpenAt { dir: At::Cwd, path: temporary.as_os_str(), flags, mode: 0o600, why })?;
+        Ok(Self { path: path.to_owned(), temporary, file, length: 0, done: false })
+    }
+
+    fn finish(mut self) -> Result<()> {
+        let (from, to): (&OsStr, &OsStr) = (self.temporary.as_os_str(), self.path.as_os_str());
+        make(&Rename { dir: At::Cwd, from, to })?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Sink for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        write_all_at(Fd { fd: self.file.as_fd(), path: &self.temporary }, bytes, self.length)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.done {
+            let why = "The archive is not whole";
+            let _ = quietly(&UnlinkAt { dir: At::Cwd, path: self.temporary.as_os_str(), flags: 0, why });
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! An image's layers as an export needs them: uncompressed, in the store.
+
+use super::tree::Tree;
+use crate::image::{Contents, Layer};
+use crate::store::{Store, Stored};
+use crate::stream::Input;
+use crate::tar::{Entry, Reader};
+use anyhow::{Context, Result};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+
+/// Opens some of the layers of an image.
+struct Some {
+    all: Box<dyn Contents>,
+    wanted: Vec<usize>,
+}
+
+impl Contents for Some {
+    fn open(&mut self, index: usize) -> Result<Box<dyn Read + Send>> {
+        self.all.open(*self.wanted.get(index).context("no such layer")?)
+    }
+}
+
+/// Puts into the store what it does not have yet of the uncompressed layers
+/// of `image`, while they come from `contents`. Each is checked against its
+/// diff id before it gets its name.
+///
+/// # Errors
+/// A layer that is not what it should be.
+pub(crate) fn uncompress(store: &Store, image: &Stored, contents: Box<dyn Contents>) -> Result<()> {
+    let diff_ids = &image.config.rootfs.diff_ids;
+    let mut seen = HashSet::new();
+    let wanted: Vec<usize> =
+        (0..diff_ids.len()).filter(|i| seen.insert(&diff_ids[*i]) && store.layer(&diff_ids[*i]).is_none()).collect();
+    let layers = wanted.iter().map(|i| Layer { blob: None, diff_id: Some(diff_ids[*i].clone()) }).collect();
+    let mut input = Input::start(layers, Box::new(Some { all: contents, wanted: wanted.clone() }), true)?;
+    for i in wanted {
+        let one = || -> Result<()> {
+            let mut file = store.begin("layers")?;
+            loop {
+                let chunk = input.chunk(u64::MAX)?;
+                if chunk.is_empty() {
+                    break;
+                }
+                file.write(chunk)?;
+            }
+            input.finish_layer()?;
+            Ok(file.finish_layer(&diff_ids[i])?)
+        };
+        one_of(i, one)?;
+    }
+    Ok(())
+}
+
+fn one_of(layer: usize, mut what: impl FnMut() -> Result<()>) -> Result<()> {
+    what().with_context(|| format!("layer {}", layer + 1))
+}
+
+/// The uncompressed layers of `image`.
+///
+/// # Errors
+/// One is not there any more.
+pub(crate) fn files(store: &Store, image: &Stored) -> Result<Vec<File>> {
+    let open = |diff_id| store.layer(diff_id).with_context(|| format!("layer {diff_id} is not in the store any more"));
+    image.config.rootfs.diff_ids.iter().map(open).collect()
+}
+
+/// One of the files, whole.
+struct Whole(Vec<File>);
+
+impl Contents for Whole {
+    fn open(&mut self, index: usize) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.0.get(index).context("no such layer")?.try_clone()?))
+    }
+}
+
+/// Merges the layers in memory.
+///
+/// # Errors
+/// A layer breaks a rule of archives or of names.
+pub(crate) fn merge(files: &[File], now: i64) -> Result<Tree> {
+    let mut tree = Tree::new(now);
+    let clones = files.iter().map(File::try_clone).collect::<std::io::Result<Vec<_>>>()?;
+    let layers = files.iter().map(|_| Layer::default()).collect();
+    let mut input = Input::start(layers, Box::new(Whole(clones)), true)?;
+    let mut entry = Entry::default();
+    for number in 0..files.len() {
+        tree.begin_layer(number);
+        let mut reader = Reader::new(&mut input);
+        one_of(number, || {
+            while reader.next(&mut entry)? {
+                let name = || format!("entry {}", entry.path.escape_ascii());
+                tree.apply(&entry, reader.position()).with_context(name)?;
+            }
+            Ok(())
+        })?;
+        input.finish_layer()?;
+    }
+    tree.begin_layer(files.len());
+    Ok(tree)
+}
