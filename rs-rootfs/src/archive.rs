@@ -151,7 +151,7 @@ fn scan(file: File) -> anyhow::Result<HashMap<Vec<Vec<u8>>, Item>> {
 }
 
 /// Copies a stream, decompressed, into a file that has no name any more.
-fn spool(from: Box<dyn Read + Send>) -> anyhow::Result<File> {
+pub(crate) fn spool(from: Box<dyn Read + Send>) -> anyhow::Result<File> {
     let mut input = one_layer(from)?;
     let file = unnamed_file()?;
     let fd = Fd { fd: file.as_fd(), path: Path::new("the spool file") };

@@ -73,7 +73,9 @@ fn refused(path: &Path, error: &io::Error) -> SysError {
     let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
     let hint = match errno {
         Errno::EACCES => Some(match group_of(path) {
-            Some(group) => format!("members of the group {group} and root may; an OCI folder (oci:DIR) needs no daemon"),
+            Some(group) => {
+                format!("members of the group {group} and root may; an OCI folder (oci:DIR) needs no daemon")
+            }
             None => "only root may; an OCI folder (oci:DIR) needs no daemon".to_owned(),
         }),
         Errno::ENOENT | Errno::ECONNREFUSED => {
@@ -140,7 +142,8 @@ fn line(from: &mut impl BufRead, left: &mut u64) -> io::Result<String> {
 fn head(from: &mut impl BufRead) -> Result<(u16, Framing)> {
     let mut left = HEAD_MAX;
     let first = line(from, &mut left)?;
-    let status = first.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok()).context("it is no HTTP")?;
+    let status =
+        first.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok()).context("it is no HTTP")?;
     let mut framing = Framing::Close;
     loop {
         let header = line(from, &mut left)?;
@@ -231,7 +234,10 @@ mod tests {
 
     #[test]
     fn framings() {
-        assert_eq!(body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n"), "abcde");
+        assert_eq!(
+            body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n"),
+            "abcde"
+        );
         assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef"), "abc");
         assert_eq!(body("HTTP/1.0 200 OK\r\n\r\nabc"), "abc");
         assert!(body("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc").contains("cut off"));

@@ -65,7 +65,7 @@ impl Source {
 pub fn open(source: &Source, options: &Options) -> anyhow::Result<Image> {
     match source {
         Source::Registry(name) => crate::registry::open(name, options),
-        Source::Daemon(_) => bail!("docker-daemon: is not there yet"),
+        Source::Daemon(name) => crate::daemon::open(name, options),
         Source::DockerArchive(word) => {
             let (path, rest) = split(word);
             archive::open_docker(open_file(&path)?, &pick(rest.as_deref())?, options)

@@ -1,7 +1,7 @@
 //! `rs-rootfs unpack`: a source becomes a folder, whole or not at all.
 
 use crate::apply::{Notes, Privilege, Rules, Unpacker};
-use crate::error::{Error, Interrupt};
+use crate::error::Error;
 use crate::image::{Image, Options};
 use crate::platform::Platform;
 use crate::source::{self, Source};
@@ -96,8 +96,9 @@ pub fn run(unpack: &Unpack) -> Result<ExitCode, Error> {
     chain::interrupt::catch();
     match unpack.unpack() {
         Ok(done) => unpack.tell(&done),
-        Err(error) => match error.chain().find_map(|cause| cause.downcast_ref::<Interrupt>()) {
-            Some(Interrupt(signal)) => Ok(end_like(End::Killed(*signal)).into()),
+        // A call that a signal cut short may have failed in words of its own.
+        Err(error) => match chain::interrupt::caught() {
+            Some(signal) => Ok(end_like(End::Killed(signal)).into()),
             None => Err(error.context(crate::apply::shown(unpack.source.as_encoded_bytes())).into()),
         },
     }
@@ -111,7 +112,9 @@ impl Unpack {
             (None, Some(text)) => Some(text.parse()?),
             (None, None) => None,
         };
-        Ok(Options { platform, insecure: self.insecure, verify: self.verify, quiet: self.quiet, jobs: self.jobs })
+        let insecure = self.insecure || configured("insecure")?.as_deref() == Some("true");
+        let jobs = self.jobs.or(configured("jobs")?.and_then(|jobs| jobs.parse().ok()));
+        Ok(Options { platform, insecure, verify: self.verify, quiet: self.quiet, jobs })
     }
 
     fn unpack(&self) -> anyhow::Result<Done> {

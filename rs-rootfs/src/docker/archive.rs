@@ -153,7 +153,7 @@ impl<S: Sink> Writer<'_, S> {
     }
 
     fn zeros(&mut self, mut count: u64) -> Result<()> {
-        let zeros = [0; 1 << 16];
+        let zeros = [0; 16 << 10];
         while count > 0 {
             let n = usize::try_from(count).unwrap_or(usize::MAX).min(zeros.len());
             self.put(&zeros[..n])?;

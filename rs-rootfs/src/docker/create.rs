@@ -56,7 +56,9 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
     image::uncompress(&store, &image, contents)?;
     if let Some((download, report)) = pulled {
         download.wait()?;
-        report.iter().for_each(|report| say(report));
+        if let Some(report) = report {
+            say(&report);
+        }
     }
     let command = command(words, &image)?;
     let working_dir = if working_dir.is_empty() { &image.config.config.working_dir } else { &working_dir };
@@ -171,7 +173,9 @@ fn find(store: &Arc<Store>, wanted: &Wanted<'_>, reference: Option<Reference>) -
         }
         match store.image_by_id(wanted.image)? {
             Ok(image) => Ok(Some(image).filter(|image| platform.is_none_or(|it| it.runs(&image.config.platform)))),
-            Err(Missing::Several) => Err(Ended::daemon(format_args!("multiple IDs found with provided prefix: {}", wanted.image))),
+            Err(Missing::Several) => {
+                Err(Ended::daemon(format_args!("multiple IDs found with provided prefix: {}", wanted.image)))
+            }
             Err(Missing::Unknown) => Ok(None),
         }
     };

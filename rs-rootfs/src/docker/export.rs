@@ -109,7 +109,7 @@ impl NewFile {
 
     fn finish(mut self) -> Result<()> {
         let (from, to): (&OsStr, &OsStr) = (self.temporary.as_os_str(), self.path.as_os_str());
-        make(&Rename { dir: At::Cwd, from, to })?;
+        make(&Rename { dir: At::Cwd, from, to, flags: 0 })?;
         self.done = true;
         Ok(())
     }

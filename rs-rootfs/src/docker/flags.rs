@@ -194,14 +194,14 @@ fn number(word: &str, bits: u32, signed: bool) -> Result<(), String> {
     let fail = |why: &str| Err(format!("strconv.{function}: parsing {word:?}: {why}"));
     let bare = if signed { word.strip_prefix(['-', '+']).unwrap_or(word) } else { word };
     let lower = bare.to_ascii_lowercase();
-    let (digits, base) = match lower.as_bytes() {
+    let (digits, radix) = match lower.as_bytes() {
         [b'0', b'x', ..] => (&lower[2..], 16),
         [b'0', b'b', ..] => (&lower[2..], 2),
         [b'0', b'o', ..] => (&lower[2..], 8),
         [b'0', _, ..] => (&lower[1..], 8),
         _ => (lower.as_str(), 10),
     };
-    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(base)) {
+    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
         return fail("invalid syntax");
     }
     let limit = match (signed, word.starts_with('-')) {
@@ -209,7 +209,7 @@ fn number(word: &str, bits: u32, signed: bool) -> Result<(), String> {
         (true, false) => (1u128 << (bits - 1)) - 1,
         (false, _) => (1u128 << bits) - 1,
     };
-    match u128::from_str_radix(digits, base) {
+    match u128::from_str_radix(digits, radix) {
         Ok(value) if value <= limit => Ok(()),
         _ => fail("value out of range"),
     }
@@ -244,7 +244,9 @@ fn is_size(word: &str) -> bool {
     let number = &word[..word.len() - unit.len()];
     let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
     let bare = unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit);
-    number.parse::<f64>().is_ok() && matches!(bare, "" | "k" | "m" | "g" | "t" | "p") && !(bare.is_empty() && unit == "ib")
+    number.parse::<f64>().is_ok()
+        && matches!(bare, "" | "k" | "m" | "g" | "t" | "p")
+        && !(bare.is_empty() && unit == "ib")
 }
 
 #[cfg(test)]
@@ -269,7 +271,10 @@ mod tests {
     #[test]
     fn forms() {
         assert_eq!(said(&["-ito", "F", "x", "-i"], false), "[(interactive, true), (tty, true), (output, F)] [x, -i]");
-        assert_eq!(said(&["x", "-oF", "-o=G", "--output=", "--", "-i"], true), "[(output, F), (output, G), (output, )] [x, -i]");
+        assert_eq!(
+            said(&["x", "-oF", "-o=G", "--output=", "--", "-i"], true),
+            "[(output, F), (output, G), (output, )] [x, -i]"
+        );
         assert_eq!(said(&["--", "x", "--", "y"], false), "[] [x, --, y]");
         assert_eq!(said(&["--tty=f", "-i=0"], false), "[(tty, false), (interactive, false)] []");
     }

@@ -20,7 +20,6 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-
 /// How a verb ends early: what is said, word for word, and the status.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -51,6 +50,9 @@ impl From<chain::SysError> for Ended {
     }
 }
 
+/// What does the work of a verb.
+type Run = fn(&Called, &Words) -> Result<(), Ended>;
+
 /// How it was called: `docker container create`.
 pub(crate) struct Called {
     /// All words up to the verb.
@@ -73,7 +75,7 @@ pub fn main(words: &[OsString], as_docker: bool) -> Option<ExitCode> {
     };
     let called = |name: &str| Called { name: format!("{group} {name}"), container };
     let words = rest.to_vec();
-    let (verb, run): (Verb, fn(&Called, &Words) -> Result<(), Ended>) = match verb.to_str() {
+    let (verb, run): (Verb, Run) = match verb.to_str() {
         Some("create") => (CREATE, create::run),
         Some("export") => (EXPORT, export::run),
         Some("rm") => (REMOVE, remove::run),
@@ -83,7 +85,10 @@ pub fn main(words: &[OsString], as_docker: bool) -> Option<ExitCode> {
             return Some(print(&format!("{own} (rs-rootfs) {}\n", env!("CARGO_PKG_VERSION"))));
         }
         _ if as_docker || container => {
-            let text = format!("docker: unknown command: {group} {}\n\nRun '{group} --help' for more information", verb.display());
+            let text = format!(
+                "docker: unknown command: {group} {}\n\nRun '{group} --help' for more information",
+                verb.display()
+            );
             return Some(finish(Err(Ended::new(text, 1))));
         }
         _ => return None,
@@ -91,12 +96,7 @@ pub fn main(words: &[OsString], as_docker: bool) -> Option<ExitCode> {
     Some(finish(perform(&verb, &called(verb.name), words, run)))
 }
 
-fn perform(
-    verb: &Verb,
-    called: &Called,
-    words: Vec<OsString>,
-    run: fn(&Called, &Words) -> Result<(), Ended>,
-) -> Result<(), Ended> {
+fn perform(verb: &Verb, called: &Called, words: Vec<OsString>, run: Run) -> Result<(), Ended> {
     let anywhere = verb.name != "create";
     let words = read(verb.flags, words, anywhere)
         .map_err(|why| Ended::new(format!("{why}\n\n{}\n\n{}", usage(verb, called), hint(called, "Run")), 125))?;

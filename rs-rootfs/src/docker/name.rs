@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::Read;
 
 const HOW: [&str; 24] = [
-    "agile", "brisk", "calm", "candid", "deft", "eager", "fair", "frank", "gentle", "humble", "jolly", "keen", "lively",
-    "merry", "nimble", "patient", "plucky", "quiet", "ready", "sober", "spry", "sunny", "terse", "witty",
+    "agile", "brisk", "calm", "candid", "deft", "eager", "fair", "frank", "gentle", "humble", "jolly", "keen",
+    "lively", "merry", "nimble", "patient", "plucky", "quiet", "ready", "sober", "spry", "sunny", "terse", "witty",
 ];
 const WHO: [&str; 24] = [
     "badger", "beaver", "bison", "crane", "dipper", "ermine", "falcon", "gecko", "heron", "ibex", "jackdaw", "kestrel",
@@ -51,5 +51,8 @@ pub(crate) fn random_name(taken: impl Fn(&str) -> bool) -> Result<String> {
 /// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`
 pub(crate) fn is_valid(name: &str) -> bool {
     name.len() >= 2
-        && name.bytes().enumerate().all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')))
+        && name
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')))
 }

@@ -48,12 +48,7 @@ pub(crate) const EXPORT: Verb = Verb {
     name: "export",
     usage: "[OPTIONS] CONTAINER",
     about: "Export a container's filesystem as a tar archive",
-    flags: &[
-        ('o', "output", Text),
-        ('h', "help", Switch),
-        ('\0', "trace", Switch),
-        ('\0', "explain", Switch),
-    ],
+    flags: &[('o', "output", Text), ('h', "help", Switch), ('\0', "trace", Switch), ('\0', "explain", Switch)],
     help: "\
   -o, --output string   Write to a file, instead of STDOUT
 

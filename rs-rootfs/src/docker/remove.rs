@@ -12,7 +12,9 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
     let mut failed = false;
     for word in &words.operands {
         match operand(word).and_then(|word| one(&store, word, words, own)) {
-            Ok(done) => chain::output::print(&format!("{done}\n"), 1).map_err(|error| Ended::new(error.to_string(), 1))?,
+            Ok(done) => {
+                chain::output::print(&format!("{done}\n"), 1).map_err(|error| Ended::new(error.to_string(), 1))?;
+            }
             Err(ended) => {
                 say(&ended.text);
                 failed |= ended.status != 0;

@@ -170,7 +170,7 @@ impl Repository {
     }
 
     fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Relaxed)
+        self.given_up.load(Ordering::Relaxed) || chain::interrupt::caught().is_some()
     }
 
     /// Fetches a manifest or an index by tag or digest, and checks it.

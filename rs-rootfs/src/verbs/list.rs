@@ -50,7 +50,7 @@ fn images(store: &Store, cli: &List) -> Result<ExitCode, Error> {
     if cli.quiet {
         let mut ids: Vec<&str> = found.iter().map(|(_, image)| image.id().short()).collect();
         ids.dedup();
-        return print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>());
+        return print(&lines(ids.into_iter()));
     }
     let digest = cli.digests.then_some("DIGEST");
     let mut rows = vec![row(["REPOSITORY", "TAG"], digest, ["IMAGE-ID", "CREATED", "SIZE"])];
@@ -83,7 +83,7 @@ fn containers(store: &Store, cli: &List) -> Result<ExitCode, Error> {
         return print(&format!("{text}\n"));
     }
     if cli.quiet {
-        return print(&found.iter().map(|it| format!("{}\n", &it.id[..12])).collect::<String>());
+        return print(&lines(found.iter().map(|it| &it.id[..12])));
     }
     let mut rows = vec![row(["ID", "IMAGE"], None, ["NAME", "CREATED", ""])];
     rows[0].pop();
@@ -97,10 +97,16 @@ fn row(first: [&str; 2], digest: Option<&str>, last: [&str; 3]) -> Vec<String> {
     first.into_iter().chain(digest).chain(last).map(str::to_owned).collect()
 }
 
+fn lines<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.flat_map(|word| [word, "\n"]).collect()
+}
+
 /// Columns as wide as their widest cell, three blanks between them.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let wide = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max().unwrap_or(0);
+    let wide = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(wide).collect();
     let mut text = String::new();
     for row in rows {
