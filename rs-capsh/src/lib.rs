@@ -15,10 +15,12 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod documents;
 pub mod error;
 pub mod file;
 pub mod getcap;
 pub mod getpcaps;
+pub mod help;
 pub mod iab;
 mod identity;
 pub mod mode;
@@ -32,8 +34,9 @@ pub mod state;
 pub mod step;
 pub mod text;
 
-use chain::{Page, Tool};
-use clap::CommandFactory;
+pub use documents::pages;
+
+use chain::Tool;
 use error::{Error, FAILURE};
 use state::{Next, State};
 use std::ffi::{OsStr, OsString};
@@ -87,62 +90,11 @@ fn do_words(state: &mut State, words: &[OsString]) -> Result<u8, Error> {
 /// Prints the usage text. It is an answer where the first word asked for it,
 /// else a failure.
 fn usage(state: &mut State, first: &OsStr) -> u8 {
-    state.print(step::usage(chain::name()));
+    state.print(help::usage(chain::name()));
     if first == "--help" || first == "-h" { 0 } else { FAILURE }
 }
 
 /// Under what terms the tools may be used.
 pub(crate) fn license_text() -> String {
     format!("{} is free software, under the MIT license or Apache-2.0, as you like.\n", chain::name())
-}
-
-/// The calls that rs-capsh makes, and what for.
-const CALLS: &[(&str, &str)] = &[
-    ("capset", "sets the effective, permitted and inheritable set at once"),
-    ("prctl", "changes the bounding and the ambient set, keep-caps, securebits and no-new-privs"),
-    ("setuid", "changes all user ids"),
-    ("setgid", "changes all group ids"),
-    ("setgroups", "sets the supplementary groups"),
-    ("chroot", "changes the root folder"),
-    ("chdir", "goes there"),
-    ("clone", "makes the child of -+, =+ and --forkfor"),
-    ("kill", "ends the child of --forkfor"),
-    ("execve", "becomes the program"),
-];
-
-/// The calls that rs-setcap makes, and what for.
-const SETCAP_CALLS: &[(&str, &str)] = &[
-    ("capset", "puts cap_setfcap in force where it is only permitted"),
-    ("lsetxattr", "writes the attribute security.capability of a file"),
-    ("lremovexattr", "removes it"),
-];
-
-/// What the documents of this crate's tools are made from.
-pub fn pages() -> Vec<Page> {
-    let page =
-        |name, original, command, calls, sections| Page { name, original: Some(original), command, calls, sections };
-    vec![
-        page("rs-capsh", "capsh", TOOL.command(step::command()), CALLS, include_str!("../man/rs-capsh.roff")),
-        page(
-            "rs-getpcaps",
-            "getpcaps",
-            getpcaps::TOOL.command(getpcaps::command()),
-            &[],
-            include_str!("../man/rs-getpcaps.roff"),
-        ),
-        page(
-            "rs-setcap",
-            "setcap",
-            setcap::TOOL.command(setcap::command()),
-            SETCAP_CALLS,
-            include_str!("../man/rs-setcap.roff"),
-        ),
-        page(
-            "rs-getcap",
-            "getcap",
-            getcap::TOOL.command(getcap::Cli::command()),
-            &[],
-            include_str!("../man/rs-getcap.roff"),
-        ),
-    ]
 }
