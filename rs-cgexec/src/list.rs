@@ -177,12 +177,11 @@ fn copy_controller(from: &Path, controller: &str, target: &Parameters<'_>) {
         if !writable || value.is_empty() || value.contains(&b'\n') || name == "cpu.weight.nice" {
             continue;
         }
-        let rule = Rule { name: name.to_string_lossy().into_owned(), value: OsString::from_vec(value) };
-        // The kernel wants the sum of memory and swap last.
-        if rule.name == "memory.memsw.limit_in_bytes" { rules.push(rule) } else { rules.insert(0, rule) }
+        rules.push(Rule { name: name.to_string_lossy().into_owned(), value: OsString::from_vec(value) });
     }
-    for at in 0..rules.len() {
-        let pair: Vec<Rule> = rules[at..].iter().take(1).cloned().collect();
-        let _ = target.set(&pair);
+    let refused: Vec<Rule> = rules.into_iter().filter(|rule| target.set(std::slice::from_ref(rule)).is_err()).collect();
+    // One may only have had to wait for another.
+    for rule in refused {
+        let _ = target.set(std::slice::from_ref(&rule));
     }
 }

@@ -63,13 +63,12 @@ pub fn run(places: &[Place<'_>], program: &[OsString]) -> Result<ExitCode, Error
         }
         None => None,
     };
-    let pid = match born {
-        Some(pid) => pid,
-        None => {
-            let all: Vec<&Place<'_>> = places.iter().collect();
-            start("the program runs as a child; this process stays to hand signals on", || become_it(&all))
-                .map_err(&step)?
-        }
+    let pid = if let Some(pid) = born {
+        pid
+    } else {
+        let all: Vec<&Place<'_>> = places.iter().collect();
+        let why = "the program runs as a child; this process stays to hand signals on";
+        start(why, || become_it(&all)).map_err(&step)?
     };
     let end = wait_forwarding(pid, &HANDED_ON).map_err(|errno| step(mask_error(errno)))?;
     let why = "this process ends as its child did, signals as the caller had them";

@@ -1,0 +1,37 @@
+//! The originals and ours, side by side.
+#![allow(clippy::disallowed_methods)]
+
+mod common;
+
+use chain::testing::{needs, parity};
+use common::Stage;
+
+/// Removes the groups of a case when it begins and when it ends, also those
+/// that a failure left.
+const CLEAN: &str = r#"clean() {
+    n=0
+    while [ $n -lt 60 ] && [ -n "$(find /sys/fs/cgroup -depth -type d -path "*/$G*" ! -exec rmdir {} \; -print 2>/dev/null)" ]; do
+        n=$((n+1)); sleep 0.05
+    done
+}
+clean; trap clean EXIT"#;
+
+fn side_by_side(text: &str) -> chain::testing::Tally {
+    let stage = Stage::new("parity");
+    parity(&text.replace("; clean\n", &format!("; {CLEAN}\n")), stage.links())
+}
+
+#[test]
+fn like_the_originals_on_v1() {
+    needs!("v1");
+    let tally = side_by_side(include_str!("parity.cases"));
+    let same = tally.passed - tally.stated;
+    assert!(tally.skipped > 0 || same >= 100, "only {same} cases are the same");
+}
+
+#[test]
+fn as_stated_on_v2() {
+    needs!("root", "v2");
+    let tally = side_by_side(include_str!("v2.cases"));
+    assert!(tally.passed >= 60, "only {} cases", tally.passed);
+}
