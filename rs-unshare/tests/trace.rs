@@ -64,7 +64,7 @@ fn of_what_fails() {
 #[test]
 fn explain_says_why_before_each_call() {
     needs!("userns");
-    let ran = run(bin("rs-unshare"), ["--explain", "-rmu", "--hostname=x", "true"]);
+    let ran = run(bin("rs-unshare"), ["--explain", "-rmu", "--hostname=x", "/bin/true"]);
     let lines: Vec<&str> = ran.stderr.lines().collect();
     assert!(lines.len() >= 10 && lines.len().is_multiple_of(2), "{}", ran.stderr);
     for pair in lines.chunks(2) {
