@@ -23,16 +23,16 @@ const NO_PID: u8 = 2;
 
 See rs-cgclassify(1).")]
 struct Cli {
-    /// the group to enter, in the hierarchies of its controllers
+    /// the group to enter, where its controllers are
     #[arg(short = 'g', value_name = "CONTROLLERS:PATH")]
     group: Vec<OsString>,
-    /// accepted: only libcgroup's rules daemon asks for it
+    /// accepted: only a rules daemon asks for it
     #[arg(short = 's', long = "sticky")]
     sticky: bool,
-    /// accepted: only libcgroup's rules daemon asks for it
+    /// accepted: only a rules daemon asks for it
     #[arg(long = "cancel-sticky")]
     cancel_sticky: bool,
-    /// ignore the default group that cgcreate -S noted
+    /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
     /// the processes

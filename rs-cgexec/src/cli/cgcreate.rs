@@ -29,7 +29,7 @@ struct Cli {
     /// owner of the group and all its files
     #[arg(short = 'a', long = "admin", value_name = "UID:GID")]
     admin: Option<OsString>,
-    /// the group, in the hierarchies of its controllers
+    /// the group, where its controllers are
     #[arg(short = 'g', value_name = "CONTROLLERS:PATH", required = true)]
     group: Vec<OsString>,
     /// mode of the directory
@@ -41,7 +41,7 @@ struct Cli {
     /// mode of the file that takes processes
     #[arg(short = 's', long = "tperm", value_name = "MODE")]
     tperm: Option<OsString>,
-    /// ignore the default group that -S noted
+    /// ignore the default group of -S
     #[arg(short = 'b')]
     ignore_default: bool,
     #[arg(hide = true)]

@@ -25,10 +25,10 @@ struct Cli {
     /// remove all groups below, too
     #[arg(short = 'r', long = "recursive")]
     recursive: bool,
-    /// the group, in the hierarchies of its controllers
+    /// the group, where its controllers are
     #[arg(short = 'g', long = "group", value_name = "CONTROLLERS:PATH")]
     group: Vec<OsString>,
-    /// ignore the default group that cgcreate -S noted
+    /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
     /// the same, without -g

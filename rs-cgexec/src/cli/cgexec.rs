@@ -23,16 +23,16 @@ const TOOL: Tool = Tool::new("rs-cgexec", USAGE).additions(&["version", "fork"])
 
 See rs-cgexec(1).")]
 struct Cli {
-    /// the group to enter, in the hierarchies of its controllers
+    /// the group to enter, where its controllers are
     #[arg(short = 'g', value_name = "CONTROLLERS:PATH")]
     group: Vec<OsString>,
-    /// accepted: only libcgroup's rules daemon asks for it
+    /// accepted: only a rules daemon asks for it
     #[arg(short = 's', long = "sticky")]
     sticky: bool,
-    /// ignore the default group that cgcreate -S noted
+    /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
-    /// start the program as a child, inside the groups from its first moment
+    /// start the program as a child, born inside the group
     #[arg(long)]
     fork: bool,
     /// the program, and its arguments

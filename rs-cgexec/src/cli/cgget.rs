@@ -48,7 +48,7 @@ struct Cli {
     /// say which version each controller is on
     #[arg(short = 'c')]
     controllers: bool,
-    /// ignore the default group that cgcreate -S noted
+    /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
     /// the groups, relative to the mount points

@@ -34,7 +34,7 @@ struct Cli {
     /// set in all groups below, too
     #[arg(short = 'R')]
     recursive: bool,
-    /// ignore the default group that cgcreate -S noted
+    /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
     /// the groups, relative to the mount points

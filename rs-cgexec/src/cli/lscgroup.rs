@@ -25,7 +25,7 @@ struct Cli {
     /// list this group and all below it
     #[arg(short = 'g', long = "group", value_name = "CONTROLLERS:PATH")]
     group: Vec<OsString>,
-    /// ignore the default group that cgcreate -S noted
+    /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
     /// the same, without -g
