@@ -30,6 +30,7 @@ pub mod docker;
 pub mod document;
 pub mod error;
 mod helper;
+pub mod host;
 pub mod image;
 mod layout;
 pub mod platform;

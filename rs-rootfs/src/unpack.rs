@@ -2,6 +2,7 @@
 
 use crate::apply::{Notes, Privilege, Rules, Unpacker};
 use crate::error::Error;
+use crate::host;
 use crate::image::{Image, Options};
 use crate::platform::Platform;
 use crate::source::{self, Source};
@@ -81,6 +82,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 }
 
 /// What was done.
+#[derive(Default)]
 struct Done {
     id: Option<String>,
     layers: usize,
@@ -120,17 +122,26 @@ impl Unpack {
     fn unpack(&self) -> anyhow::Result<Done> {
         let options = self.options()?;
         let privilege = Privilege::of_this_process()?;
-        let image = source::open(&Source::from_word(&self.source), &options)?;
+        let source = Source::from_word(&self.source);
+        let image = match source {
+            Source::Host(_) => None,
+            _ => Some(source::open(&source, &options)?),
+        };
         let target = Target::prepare(&self.dir, self.force)?;
         let rules = Rules {
-            whiteouts: image.whiteouts,
+            whiteouts: image.as_ref().is_some_and(|image| image.whiteouts),
             keep_dirlinks: self.keep_dirlinks,
             over: target.is_over(),
             max_size: self.max_size,
         };
         let owner = privilege.owner(0, 0).ok().flatten();
-        let mut unpacker = Unpacker::new(target.root()?, target.path(), privilege, rules)?;
-        let done = self.layers(image, &mut unpacker).and_then(|done| {
+        let mut unpacker = Unpacker::new(target.root()?, target.path(), privilege.clone(), rules)?;
+        let made = match (image, &source) {
+            (Some(image), _) => self.layers(image, &mut unpacker),
+            (None, Source::Host(list)) => host::unpack(list, &mut unpacker, &privilege).map(|()| Done::default()),
+            (None, _) => Ok(Done::default()),
+        };
+        let done = made.and_then(|done| {
             if let Some((mode, ours)) = target.mode() {
                 unpacker.describe_root(mode, owner.filter(|_| ours));
             }

@@ -1,7 +1,7 @@
 //! Regular files.
 
 use super::tree::{Id, Tree};
-use super::{Privilege, Unpacker};
+use super::{Contents, Privilege, Unpacker};
 use crate::tar::{Entry, Reader};
 use anyhow::bail;
 use chain::sys;
@@ -63,16 +63,17 @@ impl Unpacker {
         parent: Id,
         name: &[u8],
         entry: &Entry,
-        reader: &mut Reader<'_>,
+        contents: Contents<'_, '_>,
     ) -> anyhow::Result<()> {
         self.within_limit(entry)?;
         let owner = self.owner(entry)?;
         let (fd, given) = self.new_file(parent, name, entry.mode & 0o777)?;
         let file = Fd { fd: fd.as_fd(), path: Path::new(OsStr::from_bytes(&entry.path)) };
-        if entry.sparse.is_some() {
-            self.holes(file, entry, reader)?;
-        } else {
-            self.data(file, reader)?;
+        match contents {
+            Contents::Archive(reader) if entry.sparse.is_some() => self.holes(file, entry, reader)?,
+            Contents::Archive(reader) => self.data(file, reader)?,
+            Contents::Bytes(bytes) => self.write(file, bytes)?,
+            Contents::Copy(from, path) => self.copy(file, Fd { fd: from.as_fd(), path })?,
         }
         self.dress(file, entry, owner.filter(|owner| *owner != given))
     }
@@ -98,17 +99,23 @@ impl Unpacker {
 
     fn data(&mut self, file: Fd<'_>, reader: &mut Reader<'_>) -> anyhow::Result<()> {
         loop {
-            let mut bytes = reader.data()?;
+            let bytes = reader.data()?;
             if bytes.is_empty() {
                 return Ok(());
             }
             crate::interrupted()?;
-            self.written += bytes.len() as u64;
-            while !bytes.is_empty() {
-                let written = sys::make(&WriteData { fd: file, bytes })?;
-                bytes = &bytes[written..];
-            }
+            self.write(file, bytes)?;
         }
+    }
+
+    /// Writes all of `bytes` where the file stands.
+    pub(super) fn write(&mut self, file: Fd<'_>, mut bytes: &[u8]) -> anyhow::Result<()> {
+        self.written += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let written = sys::make(&WriteData { fd: file, bytes })?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
     }
 
     /// Writes what is there, where it belongs; the rest is holes.

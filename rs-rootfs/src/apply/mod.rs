@@ -5,6 +5,7 @@
 //! never opened, a link at the end of a name never followed, a name never
 //! looked up twice.
 
+mod copy;
 mod file;
 mod finish;
 mod folder;
@@ -49,6 +50,16 @@ pub struct Rules {
     pub max_size: Option<u64>,
 }
 
+/// Where a file's contents come from.
+pub enum Contents<'a, 'r> {
+    /// The archive that its entry is from.
+    Archive(&'a mut Reader<'r>),
+    /// Memory.
+    Bytes(&'a [u8]),
+    /// A file of the host, and its path.
+    Copy(&'a std::fs::File, &'a Path),
+}
+
 /// Unpacks into one folder.
 pub struct Unpacker {
     tree: Tree,
@@ -67,6 +78,8 @@ pub struct Unpacker {
     own: (u32, u32),
     /// Bytes of access lists that wait for the end.
     waiting: usize,
+    /// Ways of copying that the file systems turned out not to have.
+    copying: copy::Ways,
 }
 
 impl Unpacker {
@@ -89,6 +102,7 @@ impl Unpacker {
             last: None,
             own: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
             waiting: 0,
+            copying: copy::Ways::default(),
         })
     }
 
@@ -100,19 +114,22 @@ impl Unpacker {
         let mut entry = Entry::default();
         while reader.next(&mut entry)? {
             crate::interrupted()?;
-            self.entry(&entry, reader).with_context(|| format!("entry {}", Shown(&entry.path)))?;
+            self.make(&entry, Contents::Archive(reader)).with_context(|| format!("entry {}", Shown(&entry.path)))?;
         }
         self.made.clear();
         self.layer += 1;
         Ok(())
     }
 
-    /// Applies one entry, whose contents `reader` gives.
-    fn entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) -> anyhow::Result<()> {
+    /// Makes one entry with these contents.
+    ///
+    /// # Errors
+    /// It cannot be made, or must not.
+    pub fn make(&mut self, entry: &Entry, contents: Contents<'_, '_>) -> anyhow::Result<()> {
         let Some((parent, name)) = self.place(entry)? else { return Ok(()) };
         self.tree.touch(parent, self.layer);
         match entry.kind {
-            Kind::File => self.file(parent, name, entry, reader)?,
+            Kind::File => self.file(parent, name, entry, contents)?,
             Kind::Folder => return self.folder(parent, name, entry),
             Kind::HardLink => self.hard_link(parent, name, entry)?,
             Kind::Link => self.link(parent, name, entry)?,
