@@ -151,11 +151,11 @@ fn older_kernels_give_the_same_container() {
         "--inaccessible=/x/y",
         "--pivot",
     ];
-    let mut lanes = vec![ROOTLESS];
+    let mut users = vec![ROOTLESS];
     if chain::testing::have("root") {
-        lanes.push(stage::PRIVILEGED);
+        users.push(stage::PRIVILEGED);
     }
-    for flags in lanes {
+    for flags in users {
         let stage = Stage::new();
         let sorted = |ran: Ran| {
             assert_eq!(ran.status, 0, "{}", ran.stderr);
