@@ -71,8 +71,6 @@ pub fn run(places: &[Place<'_>], program: &[OsString]) -> Result<ExitCode, Error
         start(why, || become_it(&all)).map_err(&step)?
     };
     let end = wait_forwarding(pid, &HANDED_ON).map_err(|errno| step(mask_error(errno)))?;
-    let why = "this process ends as its child did, signals as the caller had them";
-    sys::make(&SigProcMask { how: How::Set, set: before, why }).map_err(&step)?;
     Ok(end_like(end).into())
 }
 
