@@ -67,12 +67,9 @@ pub(crate) fn noamb(state: &mut State) -> Outcome {
 /// `--iab=TEXT`: what exec hands on.
 pub(crate) fn iab(state: &mut State, text: &OsStr) -> Outcome {
     let wanted = iab::parse(text.as_bytes())?;
-    let known = all(state.count);
-    let wanted = Iab {
-        inheritable: wanted.inheritable & known,
-        ambient: wanted.ambient & known,
-        blocked: wanted.blocked & bounding(state.count),
-    };
+    // A number that the kernel does not have counts only as one to gain.
+    let ambient = wanted.ambient & all(state.count);
+    let wanted = Iab { ambient, blocked: wanted.blocked & bounding(state.count), ..wanted };
     set_iab(&wanted, state.count)?;
     Ok(Next::GoOn)
 }

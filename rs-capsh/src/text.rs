@@ -228,7 +228,7 @@ pub fn write(sets: &CapSets, count: u32) -> String {
         let group = members(beyond).filter(|number| Flags::of(sets, *number).0 == value);
         let group = group.fold(0, |set, number| set | 1 << number);
         if group != 0 {
-            parts.push(format!("{}+{}", numbers(group), Flags(value).letters()));
+            parts.push(format!("{}+{}", list(group), Flags(value).letters()));
         }
     }
     parts.join(" ")
@@ -254,10 +254,6 @@ fn part(names: &str, flags: Flags, common: Flags) -> String {
         }
     }
     text
-}
-
-fn numbers(set: u64) -> String {
-    members(set).map(|number| number.to_string()).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

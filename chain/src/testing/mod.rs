@@ -2,9 +2,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 #![allow(clippy::missing_panics_doc, reason = "a test ends by panicking")]
 
+mod kernel;
 mod parity;
 
 pub use crate::needs;
+pub use kernel::Kernel;
 pub use parity::{Tally, parity};
 
 use std::ffi::OsStr;
