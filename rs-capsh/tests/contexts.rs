@@ -2,6 +2,7 @@
 //! user namespace, after a change of root, with locked securebits, with
 //! no-new-privs, on kernels with more and fewer capabilities. The original,
 //! there too, says what is right.
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::testing::{Kernel, Ran, Scratch, bin, find, have, needs};
 use rs_capsh::step::{self, Act};

@@ -1,5 +1,6 @@
 //! Text to sets to text, for sets and texts that nobody thought of; and the
 //! same writing as libcap's own, through the original.
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::sys::caps::{CapSets, count, get};
 use chain::testing::{needs, run};
@@ -74,7 +75,8 @@ impl Numbers {
         let mut text = self.pick(&["", " ", "\t"]).to_owned();
         for _ in 0..self.below(5) {
             if self.below(4) == 0 {
-                text += &format!("={}", self.letters(false));
+                text.push('=');
+                text += &self.letters(false);
             } else {
                 text += &self.list();
                 let first = self.pick(&["=", "=+", "=-", "+", "-"]);
