@@ -41,6 +41,7 @@ pub(crate) fn dist() -> Result<()> {
         package::copy(&file, &file)?;
     }
     completions::write(&folder.join("share"))?;
+    package::links(&folder)?;
     for file in ["README.md", "README.ja.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         package::copy(&top().join(file), &folder.join(file))?;
     }

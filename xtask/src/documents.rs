@@ -66,7 +66,9 @@ fn man_pages() -> Result<Vec<String>> {
 fn complete() -> Result<Vec<String>> {
     let folder = target().join("completions");
     let mut mistakes = Vec::new();
-    for completion in completions::write(&folder)? {
+    let mut all = completions::write(&folder)?;
+    all.append(&mut completions::write_originals(&folder)?);
+    for completion in all {
         let shell = completion.shell.to_string();
         for option in all_options(&completion.command) {
             let written = match (shell.as_str(), option.strip_prefix("--")) {

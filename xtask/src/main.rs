@@ -29,7 +29,11 @@ Usage: cargo xtask TASK
 fn task(name: Option<&str>) -> Result<()> {
     match name {
         Some("man") => man::write(&target().join("man")).map(drop),
-        Some("completions") => completions::write(&target().join("completions")).map(drop),
+        Some("completions") => {
+            let folder = target().join("completions");
+            completions::write(&folder)?;
+            completions::write_originals(&folder).map(drop)
+        }
         Some("documents") => documents::check(),
         Some("dist") => dist::dist(),
         Some("deb") => package::deb().map(|file| println!("  {}", file.display())),

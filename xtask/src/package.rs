@@ -71,7 +71,7 @@ pub(crate) fn deb() -> Result<PathBuf> {
         copy(&file, &root.join("usr/bin").join(file.file_name().context("a name")?))?;
     }
     documents(&root)?;
-    links(&root)?;
+    links(&root.join("usr"))?;
     let control = root.join("DEBIAN/control");
     fs::create_dir_all(root.join("DEBIAN"))?;
     fs::write(&control, include_str!("../control").replace("@VERSION@", version).replace("@ARCH@", &architecture))?;
@@ -102,17 +102,19 @@ fn documents(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The links, each with a page that leads to the tool's.
-fn links(root: &Path) -> Result<()> {
-    let folder = root.join("usr/lib/rs-chain/bin");
-    let man = root.join("usr/lib/rs-chain/share/man/man1");
+/// Below `prefix`, the links under the originals' names, in a folder of their
+/// own that holds their pages and completions too: nothing there can be in the
+/// way of the originals' own.
+pub(crate) fn links(prefix: &Path) -> Result<()> {
+    let own = prefix.join("lib/rs-chain");
+    let (folder, manual) = (own.join("bin"), own.join("share/man/man1"));
     fs::create_dir_all(&folder)?;
-    fs::create_dir_all(&man)?;
+    fs::create_dir_all(&manual)?;
     for page in pages::all() {
         if let Some(original) = page.original {
             symlink(Path::new("../../../bin").join(page.name), folder.join(original))?;
-            fs::write(man.join(format!("{original}.1")), man::link(&page))?;
+            fs::write(manual.join(format!("{original}.1")), man::link(&page))?;
         }
     }
-    Ok(())
+    completions::write_originals(&own.join("share")).map(drop)
 }
