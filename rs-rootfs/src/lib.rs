@@ -43,6 +43,7 @@ pub mod stream;
 pub mod tar;
 mod target;
 pub mod unpack;
+mod userns;
 pub mod verbs;
 
 pub use error::Error;

@@ -95,7 +95,6 @@ struct Done {
 /// # Errors
 /// It could not be unpacked; nothing is left of it.
 pub fn run(unpack: &Unpack) -> Result<ExitCode, Error> {
-    chain::interrupt::catch();
     match unpack.unpack() {
         Ok(done) => unpack.tell(&done),
         // A call that a signal cut short may have failed in words of its own.
@@ -121,12 +120,17 @@ impl Unpack {
 
     fn unpack(&self) -> anyhow::Result<Done> {
         let options = self.options()?;
+        if self.userns {
+            crate::userns::enter()?;
+        }
         let privilege = Privilege::of_this_process()?;
         let source = Source::from_word(&self.source);
         let image = match source {
             Source::Host(_) => None,
             _ => Some(source::open(&source, &options)?),
         };
+        // From here on there is something to clean up.
+        chain::interrupt::catch();
         let target = Target::prepare(&self.dir, self.force)?;
         let rules = Rules {
             whiteouts: image.as_ref().is_some_and(|image| image.whiteouts),
