@@ -22,13 +22,15 @@ pub(crate) struct Answered {
 /// standard error is passed on.
 #[allow(clippy::disallowed_methods, reason = "no link of the chain: it only answers, and nothing is changed for it")]
 pub(crate) fn run(program: &str, question: &str) -> Result<Answered, String> {
+    // Written while we hold both ends: a helper that does not read makes no
+    // SIGPIPE. A pipe takes 64 KiB, a host's name is shorter.
+    let (stdin, mut to) = std::io::pipe().map_err(|error| crate::reason(&error))?;
+    to.write_all(question.as_bytes()).map_err(|error| crate::reason(&error))?;
+    drop(to);
     let mut command = Command::new(program);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command.arg("get").stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().map_err(|error| crate::reason(&error))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read closes the pipe: not an error.
-        let _ = stdin.write_all(question.as_bytes());
-    }
+    drop(command);
     let (send, receive) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         std::thread::spawn(move || {

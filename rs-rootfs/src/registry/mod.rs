@@ -2,13 +2,15 @@
 //! repository, whatever stands between us and them.
 
 pub mod auth;
+mod download;
 pub mod http;
 mod pull;
 mod retry;
 mod stream;
 mod tls;
 
-pub use pull::{Blobs, Download, Pulled, open, pull};
+pub use download::Download;
+pub use pull::{Blobs, Pulled, open, pull};
 
 use crate::credentials::{self, Credentials};
 use crate::digest::Digest;

@@ -106,6 +106,11 @@ impl Part<'_> {
         Ok(())
     }
 
+    /// Whether what came is the blob.
+    pub fn is_right(&self) -> bool {
+        self.hasher.clone().finish() == self.digest
+    }
+
     /// Checks the digest over the whole and gives the blob its name. What is
     /// wrong is removed.
     ///
