@@ -1,7 +1,7 @@
 //! One HTTP request, as a registry needs it: redirects that cannot carry our
 //! secrets away, proxies, certificates, and no patience without an end.
 
-use super::tls;
+use super::{connect, tls};
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
@@ -131,7 +131,7 @@ impl Client {
         if let Some(agent) = self.agents.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(agent.clone());
         }
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -141,11 +141,10 @@ impl Client {
             .timeout_per_write(Some(SILENCE))
             .input_buffer_size(1 << 17)
             .user_agent(concat!("rs-rootfs/", env!("CARGO_PKG_VERSION")))
-            .proxy(proxy(uri));
-        if scheme == "https" {
-            config = config.tls_config(tls::config(authority, self.insecure)?);
-        }
-        let agent: Agent = config.build().into();
+            .proxy(proxy(uri))
+            .build();
+        let tls = if scheme == "https" { Some(tls::config(authority, self.insecure)?) } else { None };
+        let agent = connect::agent(config, tls);
         self.agents.lock().unwrap_or_else(PoisonError::into_inner).insert(key, agent.clone());
         Ok(agent)
     }
@@ -213,10 +212,6 @@ fn broken(host: &str, error: &ureq::Error) -> HttpError {
             let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             certificate = matches!(tls, Some(rustls::Error::InvalidCertificate(_)));
             crate::reason(error)
-        }
-        ureq::Error::Rustls(error) => {
-            certificate = matches!(error, rustls::Error::InvalidCertificate(_));
-            error.to_string()
         }
         ureq::Error::HostNotFound => "no such host".to_owned(),
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),

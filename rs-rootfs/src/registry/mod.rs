@@ -2,6 +2,7 @@
 //! repository, whatever stands between us and them.
 
 pub mod auth;
+mod connect;
 mod download;
 pub mod http;
 mod pull;
