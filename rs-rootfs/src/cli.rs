@@ -1,6 +1,6 @@
 //! The command line up to the verb.
 
-use crate::{Error, TOOL, docker, unpack, verbs};
+use crate::{Error, TOOL, bundle, docker, unpack, verbs};
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -36,6 +36,9 @@ fn verb(verb: &OsString, words: Vec<OsString>) -> Result<ExitCode, Error> {
     let name = verb.to_string_lossy();
     if name == "unpack" {
         return Ok(chain::run_verb(&UNPACK, "unpack", words, unpack::run));
+    }
+    if name == "bundle" {
+        return Ok(chain::run_verb(&TOOL, "bundle", words, bundle::run));
     }
     let as_words = || std::iter::once(verb.clone()).chain(words.clone()).collect::<Vec<_>>();
     let found = verbs::run(&name, words.clone()).or_else(|| docker::main(&as_words(), false));

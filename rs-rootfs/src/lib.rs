@@ -20,6 +20,7 @@
 
 pub mod apply;
 mod archive;
+pub mod bundle;
 pub mod cli;
 mod compress;
 pub mod config;

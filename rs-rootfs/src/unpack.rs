@@ -12,7 +12,7 @@ use crate::target::Target;
 use anyhow::{Context, bail};
 use chain::child::{End, end_like};
 use clap::{Parser, ValueHint};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -83,7 +83,9 @@ fn jobs(text: &str) -> Result<usize, String> {
 
 /// What was done.
 #[derive(Default)]
-struct Done {
+pub(crate) struct Done {
+    /// The image's configuration; a tar and `host:` have none.
+    pub(crate) config: Option<crate::document::Config>,
     id: Option<String>,
     layers: usize,
     bytes: u64,
@@ -98,10 +100,15 @@ pub fn run(unpack: &Unpack) -> Result<ExitCode, Error> {
     match unpack.unpack() {
         Ok(done) => unpack.tell(&done),
         // A call that a signal cut short may have failed in words of its own.
-        Err(error) => match chain::interrupt::caught() {
-            Some(signal) => Ok(end_like(End::Killed(signal)).into()),
-            None => Err(error.context(crate::apply::shown(unpack.source.as_encoded_bytes())).into()),
-        },
+        Err(error) => ended(error, &unpack.source),
+    }
+}
+
+/// How a verb ends that could not unpack `source`.
+pub(crate) fn ended(error: anyhow::Error, source: &OsStr) -> Result<ExitCode, Error> {
+    match chain::interrupt::caught() {
+        Some(signal) => Ok(end_like(End::Killed(signal)).into()),
+        None => Err(error.context(crate::apply::shown(source.as_encoded_bytes())).into()),
     }
 }
 
@@ -118,7 +125,30 @@ impl Unpack {
         Ok(Options { platform, insecure, verify: self.verify, quiet: self.quiet, jobs })
     }
 
-    fn unpack(&self) -> anyhow::Result<Done> {
+    /// `source` to `dir`, with nothing else asked for.
+    pub(crate) fn plain(source: OsString, dir: PathBuf, options: Options) -> Self {
+        Self {
+            platform: options.platform,
+            insecure: options.insecure,
+            keep_dirlinks: false,
+            force: false,
+            userns: false,
+            strict: false,
+            verify: options.verify,
+            max_size: None,
+            jobs: options.jobs,
+            quiet: options.quiet,
+            json: false,
+            source,
+            dir,
+        }
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// It could not be unpacked; nothing is left of it.
+    pub(crate) fn unpack(&self) -> anyhow::Result<Done> {
         let options = self.options()?;
         if self.userns {
             crate::userns::enter()?;
@@ -166,13 +196,14 @@ impl Unpack {
 
     fn layers(&self, image: Image, unpacker: &mut Unpacker) -> anyhow::Result<Done> {
         let layers = image.layers.len();
+        let config = image.config;
         let id = image.id.as_ref().map(ToString::to_string);
         let mut input = Input::start(image.layers, image.contents, self.quiet)?;
         for number in 1..=layers {
             let layer = unpacker.layer(&mut Reader::new(&mut input)).and_then(|()| input.finish_layer());
             layer.with_context(|| format!("layer {number}"))?;
         }
-        Ok(Done { id, layers, bytes: 0, notes: Notes::default() })
+        Ok(Done { config, id, layers, bytes: 0, notes: Notes::default() })
     }
 
     /// The summary on standard error, the result on standard output.
