@@ -6,7 +6,7 @@ use crate::notation::{Signal, SignalSet};
 use crate::sys::cgroup::ForkInto;
 use crate::sys::file::Fd;
 use crate::sys::process::{Fork, Forked};
-use crate::sys::signal::{How, Kill, NoCore, SigDefault, SigProcMask, is_default, wait_for};
+use crate::sys::signal::{How, Kill, SetDumpable, SigDefault, SigProcMask, is_default, wait_for};
 use crate::sys::{make, quietly};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -91,7 +91,8 @@ pub fn end_like(end: End) -> u8 {
 /// core of ours beside the child's. What is refused shows in the status.
 fn die_of(signal: Signal) {
     let why = "this process ends as its child did: by the same signal";
-    let _ = quietly(&NoCore);
+    let _ =
+        quietly(&SetDumpable { on: false, why: "the child's core is the one of interest: this process leaves none" });
     if !is_default(signal) {
         let _ = quietly(&SigDefault { signal, why });
     }

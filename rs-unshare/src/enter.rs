@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::idmap::Outside;
 use crate::options::Options;
 use crate::persist::{Binder, waiting};
-use crate::plan::{Plan, SetGroupsAt};
-use crate::value::SetGroups;
+use crate::plan::Plan;
 use crate::{fork, inside};
 use chain::child::{self, End, Helper};
 use chain::error::report;
 use chain::notation::Signal;
-use chain::sys::identity::{SetGid, SetGroups as DropGroups, SetUid};
+use chain::sys::identity::{SetGid, SetGroups, SetUid};
 use chain::sys::namespace::{Namespaces, Unshare, write_control};
+use chain::sys::signal::SetDumpable;
 use chain::{Failure, hint, sys};
 use nix::unistd::Pid;
 use std::path::Path;
@@ -37,15 +37,15 @@ fn enter(options: &Options) -> Result<ExitCode, Error> {
     let binder = Binder::start(&options.files, options.fork)?;
     let mapper = mapper(&plan)?;
     if let Some((uid, gid)) = options.owner {
-        sys::make(&DropGroups(&[]))?;
+        sys::make(&SetGroups(&[]))?;
         sys::make(&SetGid(gid))?;
         sys::make(&SetUid(uid))?;
+        let why = "whose ids change may not write its own control files below /proc: this gives them to the owner, who \
+                   may enter the namespaces anyway";
+        sys::make(&SetDumpable { on: true, why })?;
     }
     unshare(options.kinds)?;
     if let Some(mapper) = mapper {
-        if plan.setgroups == SetGroupsAt::HelperMap {
-            write_setgroups(SetGroups::Deny)?;
-        }
         map(mapper)?;
     }
     set_clocks(options)?;
@@ -96,17 +96,6 @@ fn unshare(kinds: Namespaces) -> Result<(), Error> {
         return Ok(());
     }
     sys::quietly(&Unshare(kinds)).map_err(|errno| Error::Unshare { kinds, errno, cause: hint::refused(kinds, errno) })
-}
-
-/// Writes the word that decides on setgroups(2) in the new user namespace.
-pub(crate) fn write_setgroups(word: SetGroups) -> Result<(), Error> {
-    let why = "whoever drops a group might open files that are closed to that group: a group map without privilege \
-               needs this first";
-    match write_control(Path::new("/proc/self/setgroups"), word.word(), why) {
-        // Linux before 3.19 has no such file, and no such rule.
-        Err(error) if error.errno == nix::errno::Errno::ENOENT && Path::new("/proc/self").exists() => Ok(()),
-        result => result.map_err(Error::Step),
-    }
 }
 
 /// Sets the clocks of the time namespace, which nobody is in yet.

@@ -1,7 +1,7 @@
 //! Id maps (user_namespaces(7)): which lines they get, and who writes them.
 
 use crate::error::Error;
-use crate::value::Range;
+use crate::value::{Range, SetGroups};
 use chain::child::{self, End};
 use chain::error::report;
 use chain::exec::ExecError;
@@ -122,9 +122,28 @@ pub fn text(lines: &[Range]) -> String {
 /// # Errors
 /// The file and the kernel's reason.
 pub fn write(of: Of, pid: Option<Pid>, lines: &[Range]) -> Result<(), Error> {
+    write_control(&control(pid, of.file()), &text(lines), of.why()).map_err(Error::Step)
+}
+
+/// The control file `name` of process `pid`, or of this one.
+fn control(pid: Option<Pid>, name: &str) -> PathBuf {
     let process = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
-    let path: PathBuf = ["/proc", &process, of.file()].iter().collect();
-    write_control(&path, &text(lines), of.why()).map_err(Error::Step)
+    ["/proc", &process, name].iter().collect()
+}
+
+/// Writes the word that decides on setgroups(2) in the user namespace of this
+/// process, or of `pid`.
+///
+/// # Errors
+/// The kernel takes `deny` only before there is a group map.
+pub fn write_setgroups(pid: Option<Pid>, word: SetGroups) -> Result<(), Error> {
+    let why = "whoever drops a group might open files that are closed to that group: a group map without privilege \
+               needs this first";
+    match write_control(&control(pid, "setgroups"), word.word(), why) {
+        // Linux before 3.19 has no such file, and no such rule.
+        Err(error) if error.errno == Errno::ENOENT && Path::new("/proc/self").exists() => Ok(()),
+        result => result.map_err(Error::Step),
+    }
 }
 
 /// The maps that a helper outside writes.
@@ -132,6 +151,8 @@ pub fn write(of: Of, pid: Option<Pid>, lines: &[Range]) -> Result<(), Error> {
 pub struct Outside {
     /// Empty: none.
     pub users: Vec<Range>,
+    /// setgroups(2) is denied first.
+    pub deny: bool,
     /// Empty: none.
     pub groups: Vec<Range>,
 }
@@ -149,6 +170,9 @@ impl Outside {
     /// # Errors
     /// The first map that was refused.
     pub fn apply(&self, pid: Pid, privileged: bool) -> Result<(), Error> {
+        if self.deny {
+            write_setgroups(Some(pid), SetGroups::Deny)?;
+        }
         for (of, lines) in [(Of::Users, &self.users), (Of::Groups, &self.groups)] {
             if lines.is_empty() {
                 continue;

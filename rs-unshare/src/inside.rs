@@ -1,9 +1,8 @@
 //! What the program's own process does in the new namespaces before it
 //! becomes the program.
 
-use crate::enter::write_setgroups;
 use crate::error::Error;
-use crate::idmap::{self, Of};
+use crate::idmap::{self, Of, write_setgroups};
 use crate::options::{BINFMT_MISC, Options};
 use crate::plan::{Plan, SetGroupsAt};
 use crate::value::{Propagation, SetGroups};
@@ -91,13 +90,13 @@ fn map_own_ids(plan: &Plan<'_>) -> Result<(), Error> {
         idmap::write(Of::Users, None, &plan.users)?;
     }
     if plan.setgroups == SetGroupsAt::OwnMap {
-        write_setgroups(SetGroups::Deny)?;
+        write_setgroups(None, SetGroups::Deny)?;
     }
     if !plan.groups.is_empty() {
         idmap::write(Of::Groups, None, &plan.groups)?;
     }
     if let SetGroupsAt::After(word) = plan.setgroups {
-        write_setgroups(word)?;
+        write_setgroups(None, word)?;
     }
     Ok(())
 }

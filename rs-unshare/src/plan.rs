@@ -18,8 +18,8 @@ pub enum SetGroupsAt {
     /// `deny`, right before this process's own group map; a kernel without
     /// the file needs it not.
     OwnMap,
-    /// `deny`, before the helper writes the group map.
-    HelperMap,
+    /// `deny`, by the helper, before it writes the group map.
+    Outside,
     /// This word, after the maps.
     After(SetGroups),
 }
@@ -66,8 +66,9 @@ impl<'a> Plan<'a> {
         };
         let (users_outside, users) = map(Of::Users, &options.users, uid)?;
         let (groups_outside, groups) = map(Of::Groups, &options.groups, gid)?;
-        let outside = Outside { users: users_outside, groups: groups_outside };
-        let setgroups = setgroups_at(options.setgroups, !groups.is_empty(), !outside.groups.is_empty())?;
+        let setgroups = setgroups_at(options.setgroups, !groups.is_empty(), !groups_outside.is_empty())?;
+        let deny = setgroups == SetGroupsAt::Outside;
+        let outside = Outside { users: users_outside, deny, groups: groups_outside };
         Ok(Self { options, privileged: uid == 0, outside, users, groups, setgroups })
     }
 }
@@ -84,7 +85,7 @@ fn setgroups_at(word: Option<SetGroups>, own_map: bool, helper_map: bool) -> Res
     match word {
         Some(SetGroups::Allow) if own_map => Err(Error::SetGroupsAllowed),
         _ if own_map => Ok(SetGroupsAt::OwnMap),
-        Some(SetGroups::Deny) if helper_map => Ok(SetGroupsAt::HelperMap),
+        Some(SetGroups::Deny) if helper_map => Ok(SetGroupsAt::Outside),
         Some(word) => Ok(SetGroupsAt::After(word)),
         None => Ok(SetGroupsAt::Never),
     }
@@ -96,13 +97,13 @@ mod tests {
 
     #[test]
     fn deny_is_written_once_and_before_the_map() {
-        let at = |word, own, helper| setgroups_at(word, own, helper).ok();
+        let at = |word, own, helper_map| setgroups_at(word, own, helper_map).ok();
         let (allow, deny) = (Some(SetGroups::Allow), Some(SetGroups::Deny));
         assert_eq!(at(None, false, false), Some(SetGroupsAt::Never));
         assert_eq!(at(None, true, false), Some(SetGroupsAt::OwnMap));
         assert_eq!(at(deny, true, false), Some(SetGroupsAt::OwnMap));
         assert_eq!(at(allow, true, false), None);
-        assert_eq!(at(deny, false, true), Some(SetGroupsAt::HelperMap));
+        assert_eq!(at(deny, false, true), Some(SetGroupsAt::Outside));
         assert_eq!(at(allow, false, true), Some(SetGroupsAt::After(SetGroups::Allow)));
         assert_eq!(at(deny, false, false), Some(SetGroupsAt::After(SetGroups::Deny)));
     }

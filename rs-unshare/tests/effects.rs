@@ -89,6 +89,13 @@ fn owner() {
     let ran = ours(&["--owner=1234:1235", "-r", "cat", "/proc/self/uid_map"]);
     assert_eq!(lines(&ran), ["0 0 1"]);
     assert_eq!(lines(&ours(&["--owner=1234:1235", "-r", "-S", "0", "-G", "0", "id", "-u"])), ["0"]);
+    // Its control files are the owner's to write.
+    let ran = ours(&["--owner=5:6", "-Tf", "--monotonic=7", "--setgroups=deny", "cat", "/proc/self/timens_offsets"]);
+    assert_eq!(lines(&ran)[0], "monotonic 7 0", "{}", ran.stderr);
+    for (word, map) in [("deny", "--map-users=all"), ("deny", "--map-groups=0:6:1"), ("allow", "--map-groups=0:6:1")] {
+        let ran = ours(&["--owner=5:6", map, "--setgroups", word, "cat", "/proc/self/setgroups"]);
+        assert_eq!(lines(&ran), [word], "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -203,28 +203,34 @@ impl Call for ParentDeathSignal {
     }
 }
 
-/// prctl(PR_SET_DUMPABLE, 0): this process leaves no core.
-pub struct NoCore;
+/// prctl(PR_SET_DUMPABLE): whether this process leaves a core and its files
+/// below `/proc` are its user's, not root's. Until exec or a change of ids.
+pub struct SetDumpable {
+    /// Whether.
+    pub on: bool,
+    /// Why, for `--explain`.
+    pub why: &'static str,
+}
 
-impl fmt::Display for NoCore {
+impl fmt::Display for SetDumpable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE")
+        write!(f, "prctl(PR_SET_DUMPABLE, SUID_DUMP_{}", if self.on { "USER" } else { "DISABLE" })
     }
 }
 
-impl Call for NoCore {
+impl Call for SetDumpable {
     type Out = ();
     const NAME: &'static str = "prctl";
     fn why(&self) -> String {
-        "the child's core is the one of interest: this process leaves none".to_owned()
+        self.why.to_owned()
     }
     fn cannot(&self) -> String {
-        "cannot turn core dumps off".to_owned()
+        "cannot change whether this process may be dumped".to_owned()
     }
     fn enter(&self) -> nix::Result<()> {
         #[allow(unsafe_code)]
         // SAFETY: takes integers.
-        check(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map(drop)
+        check(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, i32::from(self.on), 0, 0, 0) }).map(drop)
     }
 }
 
@@ -242,6 +248,9 @@ mod tests {
         assert_eq!(kill(libc::SIGKILL), "kill(5, SIGKILL");
         assert_eq!(kill(34), "kill(5, SIGRT_2");
         assert_eq!(kill(70), "kill(5, 70");
+        let dumpable = |on| SetDumpable { on, why: "" }.to_string();
+        assert_eq!(dumpable(true), "prctl(PR_SET_DUMPABLE, SUID_DUMP_USER");
+        assert_eq!(dumpable(false), "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE");
         let default = SigDefault { signal: Signal::CHLD, why: "" };
         assert_eq!(default.to_string(), "rt_sigaction(SIGCHLD, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, NULL, 8");
     }
