@@ -178,10 +178,11 @@ fn proc_in_a_user_namespace() {
     needs!("root");
     let masked = "export U; unshare -m sh -c '
         while umount -l /proc 2>/dev/null; do :; done; mount -t proc proc /proc; mount --bind /dev/null /proc/version
-        [ $(grep -c \" - proc \" /proc/self/mountinfo) = 1 ] || echo another
         exec $U -rpf --mount-proc true'";
-    // Another proc that can be seen whole lets the kernel allow it.
-    if script(masked).stdout != "another\n" {
+    // The emulated machines keep the proc of their start image somewhere out of
+    // reach: one that can be seen whole lets the kernel allow it.
+    let emulated = std::env::var("RS_LANE").is_ok_and(|lane| lane.starts_with('v'));
+    if !emulated || script(masked).status != 0 {
         hints(masked, "is covered at /proc/version");
     }
 }
@@ -240,10 +241,14 @@ fn with_subids(users: &str, groups: &str, command: &str) -> String {
 
 const GRANTED: &str = "nobody:200000:65536\\n";
 
+fn both_files(command: &str) -> String {
+    with_subids(GRANTED, GRANTED, command)
+}
+
 #[test]
 fn subordinate_ids() {
     needs!("root", "setpriv", "newuidmap");
-    let both = |command: &str| with_subids(GRANTED, GRANTED, command);
+    let both = both_files;
     let fine = script(&both(&format!("{NOBODY} $U -r --map-auto cat /proc/self/uid_map /proc/self/gid_map")));
     let lines: Vec<Vec<&str>> = fine.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines, [["0", "65534", "1"], ["1", "200000", "65536"]].repeat(2), "{}", fine.stderr);
@@ -278,6 +283,9 @@ fn newuidmap() {
     let with = |path: &str, make: &str| {
         with_subids(GRANTED, GRANTED, &format!("{make}; exec {NOBODY} env PATH={path} $U --map-auto /bin/true"))
     };
+    let barred = script(&both_files(&format!("exec setpriv --no-new-privs {} $U --map-auto true", &NOBODY[8..])));
+    assert_eq!(barred.status, 1, "{}", barred.stderr);
+    assert!(barred.stderr.contains("no_new_privs is set"), "{}", barred.stderr);
     let missing = script(&with("/nonexistent", ":"));
     assert_eq!(missing.status, 127);
     assert!(missing.stderr.contains("failed to execute newuidmap: No such file or directory\n"), "{}", missing.stderr);
