@@ -123,7 +123,7 @@ fn script(stage: &Stage) -> String {
 fn a_terminal_gets_a_shell_with_job_control() {
     needs!("root", "tmux");
     let stage = Stage::new();
-    let terminal = Terminal::open("shell", &script(&stage));
+    let terminal = Terminal::open(&stage, "shell", &script(&stage));
     terminal.wait_for("exit leaves it");
     terminal.line("echo my pid is $$, I am $(id -u)");
     terminal.wait_for("my pid is 1, I am 0");
@@ -143,8 +143,16 @@ fn a_terminal_gets_a_shell_with_job_control() {
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.key("C-z");
     terminal.wait_for("Stopped");
-    terminal.line("kill -9 %1; wait; echo jobs work");
-    terminal.wait_for("jobs work");
+    terminal.line("fg");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.key("C-c");
+    terminal.line("echo none are left: $(jobs)");
+    terminal.wait_for("none are left:\n");
+
+    // The window's size is the terminal's, also when it changes.
+    terminal.resize(100, 30);
+    terminal.line("sleep 0.3; shopt -s checkwinsize; (:); echo size $COLUMNS x $LINES");
+    terminal.wait_for("size 100 x ");
 
     terminal.line("exit 9");
     terminal.wait_for("[ended 9]");
@@ -163,7 +171,7 @@ fn ask_id(terminal: &Terminal) -> String {
 fn nothing_is_left_after_ctrl_c() {
     needs!("root", "tmux");
     let stage = Stage::new();
-    let terminal = Terminal::open("interrupt", &format!("{} -- sleep 1000", script(&stage)));
+    let terminal = Terminal::open(&stage, "interrupt", &format!("{} -- sleep 1000", script(&stage)));
     assert!(within(60, || running(&stage, "rs-unshare").is_some()), "{}", terminal.screen());
     std::thread::sleep(std::time::Duration::from_millis(300));
     terminal.key("C-c");
@@ -193,7 +201,7 @@ fn nothing_is_left_when_the_outermost_process_is_killed() {
     // The script itself, and the outermost link of the chain.
     for killed in ["demo", "rs-unshare"] {
         let stage = Stage::new();
-        let terminal = Terminal::open("kill", &format!("{}; echo over", script(&stage)));
+        let terminal = Terminal::open(&stage, "kill", &format!("{}; echo over", script(&stage)));
         let id = ask_id(&terminal);
         let pid = match killed {
             "demo" => parent(running(&stage, "rs-unshare").expect("rs-unshare runs")),

@@ -52,7 +52,7 @@ fn the_articles_commands_run_verbatim() {
     needs!("root", "tmux", "docker-registry", "skopeo");
     let stage = Stage::new();
     let _registry = mirrored(&stage);
-    let terminal = Terminal::open("walkthrough", &walkthrough(&stage, ""));
+    let terminal = Terminal::open(&stage, "walkthrough", &walkthrough(&stage, ""));
     terminal.wait_for("block 3");
     terminal.line("echo I am $(id -u), process $$");
     terminal.wait_for("I am 0, process 1");
@@ -87,7 +87,7 @@ fn with_the_originals_alone_v2_runs_without_limits() {
     let made = run(bin("rs-rootfs"), ["unpack".as_ref(), "host:".as_ref(), root.as_os_str()]);
     assert_eq!(made.status, 0, "{}", made.stderr);
     let terminal =
-        Terminal::open("originals", &walkthrough(&stage, &format!("--originals --root '{}'", root.display())));
+        Terminal::open(&stage, "originals", &walkthrough(&stage, &format!("--originals --root '{}'", root.display())));
     terminal.wait_for("block 3");
     terminal.line("exit");
     let screen = terminal.wait_for("[ended ");

@@ -102,10 +102,13 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// Opens one of 120 by 40 that runs `script`, and stays when it ends.
-    pub(crate) fn open(name: &str, script: &str) -> Self {
+    pub(crate) fn open(stage: &Stage, name: &str, script: &str) -> Self {
         let terminal = Self { socket: format!("rs-chain-{name}-{}", std::process::id()) };
-        let script = format!("{script}\necho \"[ended $?]\"; sleep 1000");
-        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "sh", "-c", &script]);
+        // In a file: the words of this shell would look like something left.
+        let file = stage.join(name);
+        fs::write(&file, format!("trap : INT\n{script}\necho \"[ended $?]\"; sleep 1000")).expect("written");
+        let file = file.display().to_string();
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "sh", &file]);
         terminal
     }
 
