@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// The group that libcgroup's tools put before names, when it is there.
-const DEFAULT_GROUP: &str = "/var/run/libcgroup/systemd";
+pub(crate) const DEFAULT_GROUP: &str = "/var/run/libcgroup/systemd";
 
 /// The interface that a hierarchy speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,11 +7,13 @@
 
 pub mod cli;
 pub mod convert;
+pub mod dbus;
 pub mod group;
 pub mod hierarchy;
 pub mod list;
 pub mod spec;
 pub mod status;
+pub mod systemd;
 pub mod value;
 
 pub use cli::pages;

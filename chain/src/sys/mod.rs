@@ -14,6 +14,7 @@ pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub mod xattr;
 
 use crate::error::SysError;

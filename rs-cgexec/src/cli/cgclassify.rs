@@ -4,6 +4,7 @@ use crate::group::attach::{Place, Who, places};
 use crate::hierarchy::Host;
 use crate::spec::parse_all;
 use crate::status::{Error, USAGE};
+use crate::systemd;
 use chain::{Page, Tool, error};
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -32,6 +33,9 @@ struct Cli {
     /// accepted: only a rules daemon asks for it
     #[arg(long = "cancel-sticky")]
     cancel_sticky: bool,
+    /// end the idle process of a scope
+    #[arg(short = 'r')]
+    replace_idle: bool,
     /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
@@ -59,13 +63,21 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
             continue;
         };
         let moved = places(&host, &specs, !cli.ignore_default)
-            .and_then(|places| places.iter().try_for_each(|place: &Place<'_>| place.attach(Who::Process(pid))));
+            .and_then(|places| places.iter().try_for_each(|place| move_one(place, pid, cli.replace_idle)));
         if let Err(failure) = moved {
             error::report(&failure);
             status = NOT_MOVED;
         }
     }
     Ok(status.into())
+}
+
+fn move_one(place: &Place<'_>, pid: i32, replace_idle: bool) -> Result<(), Error> {
+    place.attach(Who::Process(pid))?;
+    if replace_idle {
+        systemd::replace_idle(&place.dir);
+    }
+    Ok(())
 }
 
 /// What documents are made from.
@@ -77,6 +89,7 @@ pub(super) fn page() -> Page {
         calls: &[
             ("openat", "opens the file of the group that takes processes"),
             ("write", "moves a thread (v1) or a whole process (v2) into the group"),
+            ("kill", "ends the idle process of a scope (-r)"),
         ],
         sections: include_str!("../../man/rs-cgclassify.roff"),
     }

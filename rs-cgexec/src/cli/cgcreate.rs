@@ -3,15 +3,16 @@
 use super::usage;
 use crate::group::create::{Access, Ids, create};
 use crate::hierarchy::Host;
-use crate::spec::parse_all;
-use crate::status::{BAD, Error, USAGE};
+use crate::spec::{Spec, parse_all};
+use crate::status::{BAD, Error, INVALID, USAGE};
+use crate::systemd::{self, Scope};
 use chain::user::{group_by_name, user_by_name};
 use chain::{Page, Tool};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-const TOOL: Tool = Tool::new("rs-cgcreate", USAGE).additions(super::OURS).operands_anywhere();
+const TOOL: Tool = Tool::new("rs-cgcreate", USAGE).additions(&["version", "idle"]).operands_anywhere();
 
 /// Make control groups
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ struct Cli {
     #[arg(short = 'a', long = "admin", value_name = "UID:GID")]
     admin: Option<OsString>,
     /// the group, where its controllers are
-    #[arg(short = 'g', value_name = "CONTROLLERS:PATH", required = true)]
+    #[arg(short = 'g', value_name = "CONTROLLERS:PATH", required_unless_present = "idle")]
     group: Vec<OsString>,
     /// mode of the directory
     #[arg(short = 'd', long = "dperm", value_name = "MODE")]
@@ -41,9 +42,21 @@ struct Cli {
     /// mode of the file that takes processes
     #[arg(short = 's', long = "tperm", value_name = "MODE")]
     tperm: Option<OsString>,
+    /// ask systemd for a scope: the group is SLICE/SCOPE
+    #[arg(short = 'c', long = "scope")]
+    scope: bool,
+    /// the process to keep the scope alive
+    #[arg(short = 'p', long = "pid", value_name = "PID")]
+    pid: Option<OsString>,
+    /// make the scope the default group of all tools
+    #[arg(short = 'S', long = "setdefault")]
+    set_default: bool,
     /// ignore the default group of -S
     #[arg(short = 'b')]
     ignore_default: bool,
+    /// What the idle process of a scope does.
+    #[arg(long = "idle", hide = true)]
+    idle: bool,
     #[arg(hide = true)]
     rest: Vec<OsString>,
 }
@@ -54,16 +67,44 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {
+    if cli.idle {
+        systemd::idle();
+    }
     if let Some(word) = cli.rest.first() {
         return Err(usage(format!("unexpected operand '{}'", word.display())));
     }
     let specs = parse_all(&cli.group)?;
     let access = access(cli)?;
+    let scopes = scopes(cli, &specs)?;
     let host = Host::read();
-    for spec in &specs {
-        create(&host, spec, !cli.ignore_default, &access)?;
+    for (i, spec) in specs.iter().enumerate() {
+        if let Some((scope, pid)) = scopes.get(i) {
+            host.targets(spec, INVALID)?;
+            scope.start(*pid)?;
+        }
+        create(&host, spec, !cli.ignore_default && !cli.scope, &access)?;
+        if let Some((scope, _)) = scopes.get(i).filter(|_| cli.set_default) {
+            scope.note()?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// With `-c`, what each group is to systemd, and the process it begins with.
+fn scopes<'a>(cli: &Cli, specs: &'a [Spec]) -> Result<Vec<(Scope<'a>, Option<u32>)>, Error> {
+    let pid = match cli.pid.as_ref() {
+        None => None,
+        Some(text) => {
+            let pid = text.to_str().and_then(|text| text.parse().ok()).filter(|pid| *pid > 1);
+            Some(pid.ok_or_else(|| usage(format!("wrong process id '{}'", text.display())))?)
+        }
+    };
+    match (cli.scope, cli.ignore_default) {
+        (true, true) => Err(usage("-b does not go with -c")),
+        (true, false) => specs.iter().map(|spec| Scope::parse(&spec.group).map(|scope| (scope, pid))).collect(),
+        (false, _) if pid.is_some() || cli.set_default => Err(usage("-p and -S go with -c")),
+        (false, _) => Ok(Vec::new()),
+    }
 }
 
 fn access(cli: &Cli) -> Result<Access, Error> {
@@ -123,6 +164,13 @@ pub(super) fn page() -> Page {
             ("write", "passes a controller on to the group (v2)"),
             ("fchownat", "gives the group's directory and files to their owners"),
             ("fchmodat", "sets the modes that -d, -f and -s name"),
+            ("socket", "makes the socket to the system bus (-c)"),
+            ("connect", "reaches the system bus (-c)"),
+            ("clone", "starts the idle process of a scope (-c)"),
+            ("setsid", "takes it out of the caller's session (-c)"),
+            ("close_range", "lets it hold none of the caller's files (-c)"),
+            ("execve", "makes it one that does nothing (-c)"),
+            ("kill", "ends it if systemd refuses (-c)"),
             ("unlinkat", "takes back what was made when a later hierarchy refuses"),
         ],
         sections: include_str!("../../man/rs-cgcreate.roff"),

@@ -6,6 +6,7 @@ use crate::group::fork;
 use crate::hierarchy::Host;
 use crate::spec::parse_all;
 use crate::status::{Error, NO_RULES, USAGE};
+use crate::systemd;
 use chain::{Page, Tool};
 use clap::{CommandFactory, Parser, ValueHint};
 use std::ffi::OsString;
@@ -29,6 +30,9 @@ struct Cli {
     /// accepted: only a rules daemon asks for it
     #[arg(short = 's', long = "sticky")]
     sticky: bool,
+    /// end the idle process of a scope
+    #[arg(short = 'r')]
+    replace_idle: bool,
     /// ignore the default group of cgcreate -S
     #[arg(short = 'b')]
     ignore_default: bool,
@@ -56,9 +60,14 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let host = Host::read();
     let places = places(&host, &specs, !cli.ignore_default)?;
     if cli.fork {
-        return fork::run(&places, &cli.program);
+        return fork::run(&places, &cli.program, cli.replace_idle);
     }
     places.iter().try_for_each(|place: &Place<'_>| place.attach(Who::Myself))?;
+    if cli.replace_idle {
+        for place in &places {
+            systemd::replace_idle(&place.dir);
+        }
+    }
     match chain::exec(&cli.program)? {}
 }
 

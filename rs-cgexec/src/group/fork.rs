@@ -7,6 +7,7 @@
 use super::attach::{Place, Who};
 use crate::hierarchy::Version;
 use crate::status::{Error, NOT_ALLOWED};
+use crate::systemd;
 use chain::child::{blocked, default_sigchld, end_like, start, start_in, wait_forwarding};
 use chain::notation::{Signal, SignalSet};
 use chain::sys::file::{At, Fd, OpenAt};
@@ -30,12 +31,13 @@ const HANDED_ON: [Signal; 9] = [
     Signal(libc::SIGWINCH),
 ];
 
-/// Starts `program` in `places` and ends as it ends.
+/// Starts `program` in `places`, in place of a scope's idle process if
+/// `replace_idle`, and ends as it ends.
 ///
 /// # Errors
 /// What [`Place::attach`] has, for the v2 group; what happens in the child is
 /// reported there and comes back as its status.
-pub fn run(places: &[Place<'_>], program: &[OsString]) -> Result<ExitCode, Error> {
+pub fn run(places: &[Place<'_>], program: &[OsString], replace_idle: bool) -> Result<ExitCode, Error> {
     let step = Error::step(NOT_ALLOWED);
     default_sigchld().map_err(&step)?;
     let before = blocked().map_err(|errno| step(mask_error(errno)))?;
@@ -70,6 +72,11 @@ pub fn run(places: &[Place<'_>], program: &[OsString]) -> Result<ExitCode, Error
         let why = "the program runs as a child; this process stays to hand signals on";
         start(why, || become_it(&all)).map_err(&step)?
     };
+    if replace_idle {
+        for place in places {
+            systemd::replace_idle(&place.dir);
+        }
+    }
     let end = wait_forwarding(pid, &HANDED_ON).map_err(|errno| step(mask_error(errno)))?;
     Ok(end_like(end).into())
 }
