@@ -84,7 +84,7 @@ impl Shell {
         let path = format!("{}:{}", target().join("debug").display(), std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("timeout");
         command.args(["120", "sh"]).current_dir(top()).env("PATH", path).env("TMPDIR", folder);
-        command.env_remove("RS_TRACE").env("LC_ALL", "C.UTF-8");
+        command.env_remove("RS_TRACE").env("LC_ALL", "C");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let answers = BufReader::new(child.stdout.take().context("a pipe")?);
         Ok(Self { child, answers })
