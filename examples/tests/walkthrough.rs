@@ -56,8 +56,8 @@ fn the_articles_commands_run_verbatim() {
     terminal.wait_for("block 3");
     terminal.line("echo I am $(id -u), process $$");
     terminal.wait_for("I am 0, process 1");
-    terminal.line("echo host: $(hostname) :");
-    let screen = terminal.wait_for(" :\n");
+    terminal.line("echo ho''st: $(hostname) :");
+    let screen = terminal.wait_for("\nhost: ");
     let id = screen
         .lines()
         .find_map(|line| line.strip_prefix("host: ")?.strip_suffix(" :"))
