@@ -86,7 +86,7 @@ pub fn new_session() -> Result<(), Error> {
         Err(errno) => {
             let leads = errno == Errno::EPERM;
             let hint = leads.then(|| {
-                "this process leads its process group: start it as a child, as rs-unshare --fork does".to_owned()
+                "this process leads its process group, and only a member of another's can: start it as a child".to_owned()
             });
             Err(SysError { what: call.cannot(), errno, hint }).at("--new-session")
         }
