@@ -5,9 +5,10 @@ use crate::error::{AtPlace, Error, Why, errno};
 use crate::root::{Root, refusal};
 use chain::SysError;
 use chain::sys::file::Fd;
+use chain::sys::inherit::{CloseOnExec, CloseOnExecFrom, SetSid};
 use chain::sys::mount::tree::PivotRoot;
 use chain::sys::mount::{Mount, Umount2};
-use chain::sys::process::{ChDir, CloseOnExec, CloseOnExecFrom, FchDir, SetSid};
+use chain::sys::process::{ChDir, FchDir};
 use chain::sys::{Call, make, quietly};
 use nix::errno::Errno;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -86,7 +87,8 @@ pub fn new_session() -> Result<(), Error> {
         Err(errno) => {
             let leads = errno == Errno::EPERM;
             let hint = leads.then(|| {
-                "this process leads its process group, and only a member of another's can: start it as a child".to_owned()
+                "this process leads its process group, and only a member of another's can: start it as a child"
+                    .to_owned()
             });
             Err(SysError { what: call.cannot(), errno, hint }).at("--new-session")
         }

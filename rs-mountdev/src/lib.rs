@@ -25,10 +25,10 @@ pub mod verify;
 
 use action::{Action, Opened, Work};
 use bind::{Change, change_flags};
+use chain::sys::inherit::Umask;
 use chain::sys::make;
 use chain::sys::mount::Mount;
 use chain::sys::mount::tree::MountAttr;
-use chain::sys::process::Umask;
 use chain::{Page, Tool};
 use clap::CommandFactory;
 use cli::{Cli, Propagation};

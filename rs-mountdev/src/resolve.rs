@@ -92,14 +92,23 @@ struct Walk<'a> {
     dest: &'a Path,
     missing: Missing,
     stack: Vec<(OwnedFd, Stat)>,
+    /// The names of what is on the stack above the root, for messages.
+    names: Vec<OsString>,
     rest: VecDeque<Component>,
     links: usize,
 }
 
 impl<'a> Walk<'a> {
     fn new(root: &'a Root, dest: &'a OsStr, missing: Missing) -> Self {
-        let mut walk =
-            Self { root, dest: Path::new(dest), missing, stack: Vec::new(), rest: VecDeque::new(), links: 0 };
+        let mut walk = Self {
+            root,
+            dest: Path::new(dest),
+            missing,
+            stack: Vec::new(),
+            names: Vec::new(),
+            rest: VecDeque::new(),
+            links: 0,
+        };
         walk.put_in_front(dest, false);
         walk
     }
@@ -119,13 +128,17 @@ impl<'a> Walk<'a> {
             if component.name == ".." {
                 if self.stack.len() > 1 {
                     self.stack.pop();
+                    self.names.pop();
                 }
                 continue;
             }
             let found = self.open(&component)?;
             match kind(&found.1) {
                 FileType::Symlink => self.follow(&found)?,
-                FileType::Directory => self.stack.push(found),
+                FileType::Directory => {
+                    self.stack.push(found);
+                    self.names.push(component.name);
+                }
                 _ if self.rest.is_empty() => return Ok(found),
                 _ => return Err(Errno::ENOTDIR.into()),
             }
@@ -147,6 +160,7 @@ impl<'a> Walk<'a> {
         let text = OsString::from_vec(text.into_bytes());
         if text.as_bytes().starts_with(b"/") {
             self.stack.truncate(1);
+            self.names.clear();
         }
         self.put_in_front(&text, true);
         Ok(())
@@ -171,7 +185,9 @@ impl<'a> Walk<'a> {
         if self.missing == Missing::Refuse {
             return Err(Errno::ENOENT.into());
         }
-        let parent = Fd { fd: folder.as_fd(), path: self.root.given() };
+        let mut path = self.root.given().to_owned();
+        path.extend(&self.names);
+        let parent = Fd { fd: folder.as_fd(), path: &path };
         let made = if self.rest.is_empty() && self.missing == Missing::File {
             make_stub(parent, &component.name)
         } else {

@@ -54,7 +54,7 @@ fn nothing_runs_after_a_call_that_failed() {
             assert_eq!(ran.stderr.lines().count(), 1, "{call} {when}: {}", ran.stderr);
             refusals += 1;
             // The many calls of one kind are made by the same lines.
-            if when > 30 {
+            if when > 12 {
                 break;
             }
             clean(&stage);
@@ -99,8 +99,8 @@ fn looking_that_fails_never_lets_something_wrong_run() {
     for call in
         ["openat", "openat2", "fstat", "newfstatat", "fstatfs", "statfs", "readlink", "readlinkat", "statx", "fcntl"]
     {
-        for errno in ["EIO", "ENOMEM", "EMFILE", "ENOENT", "EINTR"] {
-            for when in [1, 2, 3, 5, 8, 13, 21, 34, 55] {
+        for errno in ["EIO", "ENOENT", "EMFILE"] {
+            for when in [1, 2, 4, 9, 20, 45] {
                 let ran = with_fault(call, errno, when, &stage, &["--dev", "--proc", "--tmpfs=/run", "--pivot"]);
                 if ran.stderr.starts_with("rs-mountdev: ") {
                     assert!((125..=127).contains(&ran.status), "{call} {errno} {when} {ran:?}");

@@ -9,6 +9,7 @@ pub mod durable;
 pub mod file;
 pub mod host;
 pub mod identity;
+pub mod inherit;
 pub mod inode;
 pub mod mount;
 pub mod namespace;

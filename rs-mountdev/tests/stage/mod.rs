@@ -142,3 +142,21 @@ pub fn straced(flags: &str, expressions: &[String], args: &[&str]) -> Ran {
     }
     command.arg(tool()).args(args).stdin(Stdio::null()).output().expect("unshare starts").into()
 }
+
+/// Runs a body twice: as root, and rootless.
+pub fn both(body: impl Fn(&str)) {
+    body(ROOTLESS);
+    if chain::testing::have("root") {
+        body(PRIVILEGED);
+    }
+}
+
+/// mountinfo's type and options of what is mounted at `$1` inside.
+const MOUNTED: &str = r#"mounted() { while read -r a b c d p o rest; do test "$p" = "$1" && echo "$o ${rest#*- }"; done < /proc/self/mountinfo; :; }; "#;
+
+/// The line of what is mounted at `place` with these options: the mount's
+/// options, the type, the source, the file system's options.
+pub fn mounted(options: &str, place: &str, flags: &str) -> String {
+    let stage = Stage::new();
+    ok(stage.within(flags, options, &format!("{MOUNTED} mounted {place}").replace('\'', "\"")))
+}

@@ -1,0 +1,215 @@
+//! What the user names: binds, devices, tmpfs, folders, links, files of the
+//! host.
+#![allow(clippy::disallowed_methods)]
+
+mod stage;
+
+use chain::testing::needs;
+use stage::{ROOTLESS, Stage, both, mounted, ok, refused};
+
+#[test]
+fn binds_of_folders_and_files() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        std::fs::write(stage.outside().join("f"), "text\n").expect("a file");
+        let options = "--bind \"$OUT\" /data --bind \"$OUT/f\" etc/one";
+        let out = ok(stage.within(flags, options, "cat /data/f /etc/one; echo more >> /data/f; cat /etc/one"));
+        assert_eq!(out, "text\ntext\ntext\nmore\n");
+    });
+}
+
+#[test]
+fn binds_are_nosuid_nodev_unless_for_devices() {
+    needs!("userns");
+    both(|flags| {
+        for (option, wanted) in
+            [("--bind", "rw,nosuid,nodev"), ("--ro-bind", "ro,nosuid,nodev"), ("--dev-bind", "rw,nosuid,")]
+        {
+            let options = mounted(&format!("--proc {option} \"$OUT\" /data"), "/data", flags);
+            assert!(options.starts_with(wanted), "{option} {options}");
+            assert_eq!(options.contains("nodev"), option != "--dev-bind", "{option} {options}");
+        }
+    });
+}
+
+#[test]
+fn read_only_binds_are_read_only_below_too() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        stage.prepare("mkdir \"$OUT/sub\"");
+        let script = "mount -t tmpfs t \"$OUT/sub\"; exec \"$T\" --root=\"$ROOT\" --ro-bind \"$OUT\" /data -- chroot \"$ROOT\" /bin/sh -c 'touch /data/x; touch /data/sub/x; echo end'";
+        let ran = stage.sh(flags, script);
+        assert_eq!(ran.stdout, "end\n");
+        assert_eq!(ran.stderr.matches("Read-only file system").count(), 2, "{}", ran.stderr);
+    });
+}
+
+#[test]
+fn binds_show_what_is_mounted_below() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        stage.prepare("mkdir \"$OUT/sub\"");
+        let script = "mount -t tmpfs t \"$OUT/sub\"; echo deep > \"$OUT/sub/f\"; exec \"$T\" --root=\"$ROOT\" --bind \"$OUT\" /data -- cat \"$ROOT/data/sub/f\"";
+        assert_eq!(ok(stage.sh(flags, script)), "deep\n");
+    });
+}
+
+#[test]
+fn missing_sources() {
+    needs!("userns");
+    let stage = Stage::new();
+    refused(&stage.within(ROOTLESS, "--bind /nonexistent /x", "echo ran"), "/nonexistent: No such file or directory");
+    for option in ["--bind-try", "--ro-bind-try", "--dev-bind-try"] {
+        assert_eq!(
+            ok(stage.within(ROOTLESS, &format!("{option} /nonexistent /x"), "test -e /x || echo skipped")),
+            "skipped\n"
+        );
+    }
+}
+
+#[test]
+fn kinds_must_fit() {
+    needs!("userns");
+    let stage = Stage::new();
+    stage.prepare("mkdir d; touch f");
+    refused(&stage.within(ROOTLESS, "--bind /etc/passwd /d", "echo ran"), "/d: is a directory");
+    refused(&stage.within(ROOTLESS, "--bind \"$OUT\" /f", "echo ran"), "/f: is not a directory");
+    refused(&stage.within(ROOTLESS, "--tmpfs /f", "echo ran"), "/f: is not a directory");
+    refused(&stage.within(ROOTLESS, "--bind \"$OUT\" /", "echo ran"), "/: is the root itself");
+    refused(&stage.within(ROOTLESS, "--bind \"$OUT\" /d/..", "echo ran"), "/d/..: is the root itself");
+}
+
+#[test]
+fn binds_work_in_the_order_given() {
+    needs!("userns");
+    let stage = Stage::new();
+    let out = ok(stage.within(
+        ROOTLESS,
+        "--tmpfs=/a --dir=/a/b --bind \"$OUT\" /a/b/c --symlink ../x /a/l",
+        "ls /a /a/b; readlink /a/l",
+    ));
+    assert_eq!(out, "/a:\nb\nl\n\n/a/b:\nc\n../x\n");
+    // The other way round the tmpfs covers the bind.
+    assert_eq!(ok(stage.within(ROOTLESS, "--bind \"$OUT\" /m/c --tmpfs=/m", "ls /m")), "");
+}
+
+#[test]
+fn sources_are_taken_before_the_first_mount() {
+    needs!("userns");
+    let stage = Stage::new();
+    stage.prepare("mkdir data; echo old > data/f");
+    assert_eq!(
+        ok(stage.within(ROOTLESS, "--tmpfs=/data --bind \"$ROOT/data\" /copy", "ls /data; cat /copy/f")),
+        "old\n"
+    );
+}
+
+#[test]
+fn tmpfs_and_its_options() {
+    needs!("userns");
+    both(|flags| {
+        let options = mounted("--proc --tmpfs=/run", "/run", flags);
+        assert!(options.starts_with("rw,nosuid,nodev,relatime tmpfs tmpfs rw,"), "{options}");
+        assert!(options.contains("mode=755"), "{options}");
+        let options = mounted("--proc --tmpfs=/run:size=1m,mode=0700,noexec,ro", "/run", flags);
+        assert!(options.starts_with("ro,nosuid,nodev,noexec,relatime tmpfs tmpfs rw,size=1024k,"), "{options}");
+        assert!(options.contains("mode=700"), "{options}");
+    });
+    refused(
+        &Stage::new().within(ROOTLESS, "--tmpfs=/run:bogus=1", "echo ran"),
+        "run: cannot make a tmpfs with 'bogus=1': Invalid argument",
+    );
+}
+
+#[test]
+fn other_devices() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        let out = ok(stage.within(
+            flags,
+            "--device=/dev/zero:/dev/my/zero --device /dev/full",
+            "stat -c %t:%T /dev/my/zero /dev/full; head -c 1 /dev/my/zero | wc -c",
+        ));
+        assert_eq!(out, "1:5\n1:7\n1\n");
+    });
+    refused(&Stage::new().within(ROOTLESS, "--device=/etc/passwd:/x", "echo ran"), "/etc/passwd: is not a device");
+    refused(
+        &Stage::new().within(ROOTLESS, "--device=/dev/nosuch", "echo ran"),
+        "/dev/nosuch: No such file or directory",
+    );
+}
+
+#[test]
+fn folders_and_links() {
+    needs!("userns");
+    let stage = Stage::new();
+    let options = "--dir=/a/b/c --symlink target /a/l --symlink /x /top";
+    assert_eq!(
+        ok(stage.within(ROOTLESS, options, "ls -d /a/b/c; readlink /a/l; readlink /top; stat -c %a /a /a/b/c")),
+        "/a/b/c\ntarget\n/x\n755\n755\n"
+    );
+    // Again: both are there and right.
+    ok(stage.within(ROOTLESS, options, "true"));
+    refused(&stage.within(ROOTLESS, "--symlink other /a/l", "echo ran"), "/a/l: exists and leads to target");
+    refused(&stage.within(ROOTLESS, "--symlink other /a/b", "echo ran"), "/a/b: File exists");
+}
+
+#[test]
+fn files_of_the_host() {
+    needs!("userns");
+    if !std::path::Path::new("/etc/resolv.conf").exists() || !std::path::Path::new("/etc/hosts").exists() {
+        return;
+    }
+    both(|flags| {
+        let stage = Stage::new();
+        let out = ok(stage.within(
+            flags,
+            "--resolv-conf --hosts",
+            "cat /etc/hosts; echo x 2>/dev/null >> /etc/resolv.conf || echo refused",
+        ));
+        assert_eq!(out, std::fs::read_to_string("/etc/hosts").expect("hosts") + "refused\n");
+    });
+}
+
+#[test]
+fn paths_may_be_any_bytes() {
+    needs!("userns");
+    let stage = Stage::new();
+    let script = "N=$(printf 'a \\377\\nb'); mkdir \"$OUT/$N\"; echo x > \"$OUT/$N/-f\"; cd \"$OUT/$N\"; \
+        exec \"$T\" --root=\"$OUT/$N\" --null --bind -f \"-g $N\" --bind=-f h -- sh -c 'stat -c %t:%T dev/null; cat ./-g*; cat h'";
+    assert_eq!(ok(stage.sh("-mr", script)), "1:3\nx\nx\n");
+}
+
+#[test]
+fn nothing_of_the_users_covers_the_kernels_file_systems() {
+    needs!("userns");
+    let stage = Stage::new();
+    for (options, place) in [
+        ("--proc --bind \"$OUT\" /proc", "/proc"),
+        ("--proc --bind \"$OUT\" /proc/sys", "/proc/sys"),
+        ("--proc --tmpfs=proc/acpi/../sys", "proc/acpi/../sys"),
+        ("--sys --tmpfs=/sys", "/sys"),
+        ("--sys --ro-bind \"$OUT\" sys/kernel", "sys/kernel"),
+        ("--proc --bind /etc/passwd /proc/cpuinfo", "/proc/cpuinfo"),
+        ("--proc --device=/dev/null:/proc/cpuinfo", "/proc/cpuinfo"),
+    ] {
+        refused(&stage.within(ROOTLESS, options, "echo ran"), &format!("{place}: "));
+    }
+    // Without --sys it is the image's folder.
+    ok(stage.within(ROOTLESS, "--bind \"$OUT\" /sys", "true"));
+}
+
+#[test]
+fn rootless_sys_is_the_hosts_bound_read_only() {
+    needs!("userns");
+    let out = ok(Stage::new().within(
+        "-mpfr",
+        "--ro-bind /sys sys",
+        "test -d /sys/class/net && touch /sys/x 2>/dev/null || echo closed",
+    ));
+    assert_eq!(out, "closed\n");
+}

@@ -1,0 +1,206 @@
+//! The root as a whole: masks, read-only, `--pivot`, propagation.
+#![allow(clippy::disallowed_methods)]
+
+mod stage;
+
+use chain::testing::{needs, run};
+use stage::{PRIVILEGED, ROOTLESS, Stage, both, ok, refused};
+
+#[test]
+fn hidden_paths() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        stage.prepare("mkdir -p secret/deep; echo s > secret/f; echo t > file");
+        let script = "ls -A /secret | wc -l; touch /secret/x 2>/dev/null || echo closed; cat /file | wc -c; cat /proc/timer_list 2>/dev/null | wc -c";
+        let out = ok(stage.within(flags, "--proc --inaccessible=/secret --inaccessible=file --inaccessible=/not/there --inaccessible=/proc/timer_list", script));
+        assert_eq!(out, "0\nclosed\n0\n0\n");
+    });
+}
+
+#[test]
+fn read_only_paths() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        stage.prepare("mkdir d e; touch f");
+        let script = "touch /d/x 2>/dev/null || echo d; echo x 2>/dev/null >> /f || echo f; touch /e/x && echo e";
+        assert_eq!(ok(stage.within(flags, "--read-only-path=/d --read-only-path=/f", script)), "d\nf\ne\n");
+    });
+    refused(
+        &Stage::new().within(ROOTLESS, "--read-only-path=/nosuch", "echo ran"),
+        "/nosuch: No such file or directory",
+    );
+}
+
+#[test]
+fn the_default_masks() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        let out = ok(stage.within(
+            flags,
+            "--proc --sys --mask-defaults",
+            "for f in interrupts keys timer_list; do test -e /proc/$f && cat /proc/$f; done | wc -c; ls -A /sys/firmware | wc -l; \
+             echo x 2>/dev/null > /proc/sys/kernel/domainname || echo closed",
+        ));
+        assert_eq!(out, "0\n0\nclosed\n");
+        let all = ok(stage.within(flags, "--proc --sys --mask-defaults", "cat /proc/self/mountinfo"));
+        let here = |place: &&str| std::path::Path::new(place).exists();
+        for place in
+            ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"].iter().filter(|p| here(p))
+        {
+            let line = all
+                .lines()
+                .find(|line| line.contains(&format!(" {place} ")))
+                .unwrap_or_else(|| panic!("{place} {all}"));
+            assert!(line.contains(" ro,nosuid,nodev,noexec"), "{line}");
+        }
+    });
+}
+
+#[test]
+fn masks_without_proc_hide_nothing_and_harm_nothing() {
+    needs!("userns");
+    ok(Stage::new().within(ROOTLESS, "--mask-defaults", "true"));
+}
+
+#[test]
+fn a_read_only_root() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        let script =
+            "touch /x 2>/dev/null || echo closed; echo y > /dev/shm/y && cat /dev/shm/y; echo z > /run/z && echo open";
+        assert_eq!(ok(stage.within(flags, "--read-only --dev --tmpfs=/run", script)), "closed\ny\nopen\n");
+        assert_eq!(ok(stage.pivoted(flags, "--read-only --dev --tmpfs=/run", script)), "closed\ny\nopen\n");
+    });
+}
+
+#[test]
+fn a_read_only_root_that_the_working_folder_would_miss() {
+    needs!("userns");
+    let ran = Stage::new().sh(ROOTLESS, "cd \"$ROOT\"; exec \"$T\" --root=. --read-only -- echo ran");
+    refused(&ran, "--root: .: leads below the new mount");
+}
+
+#[test]
+fn pivot_makes_a_whole_container() {
+    needs!("userns");
+    both(|flags| {
+        let out = ok(Stage::new().pivoted(
+            flags,
+            "--dev --proc",
+            "echo $$; pwd; ls /; readlink /proc/1/root; wc -l < /proc/self/mountinfo",
+        ));
+        assert!(out.starts_with("1\n/\nbin\ndev\nproc\n/\n"), "{out}");
+    });
+}
+
+#[test]
+fn pivot_leaves_nothing_of_the_old_root() {
+    needs!("userns");
+    both(|flags| {
+        let out = ok(Stage::new().pivoted(flags, "--proc", "cat /proc/self/mountinfo; ls /proc/self/fd"));
+        let mounts: Vec<&str> = out.lines().filter(|line| line.contains(" - ")).collect();
+        assert_eq!(mounts.len(), 2, "{out}");
+        assert!(out.ends_with("0\n1\n2\n3\n"), "{out}");
+    });
+}
+
+#[test]
+fn pivot_finds_the_command_inside() {
+    needs!("userns");
+    let stage = Stage::new();
+    let ran = stage.sh(ROOTLESS, "exec \"$T\" --root=\"$ROOT\" --pivot -- ls /");
+    assert_eq!(ok(ran), "bin\n");
+    let ran = stage.sh(ROOTLESS, "exec \"$T\" --root=\"$ROOT\" --pivot -- python3");
+    assert_eq!(ran.status, 127, "{}", ran.stderr);
+    let ran = stage.sh(ROOTLESS, "exec \"$T\" --root=\"$ROOT\" --pivot -- /bin");
+    assert_eq!(ran.status, 126, "{}", ran.stderr);
+}
+
+#[test]
+fn nested_user_namespaces_work_after_a_pivot() {
+    needs!("userns");
+    let stage = Stage::new();
+    let busybox = run("busybox", ["--list"]).stdout;
+    if !busybox.lines().any(|applet| applet == "unshare") {
+        return;
+    }
+    assert_eq!(ok(stage.pivoted(ROOTLESS, "--proc", "/bin/busybox unshare -r /bin/id -u")), "0\n");
+    assert_ne!(stage.within(ROOTLESS, "--proc", "/bin/busybox unshare -r /bin/id -u").status, 0, "chroot");
+}
+
+#[test]
+fn pivot_from_a_shared_root() {
+    needs!("root");
+    let stage = Stage::new();
+    let script = "mount --make-rshared /; exec \"$T\" --propagation=slave --root=\"$ROOT\" --proc --pivot -- /bin/ls /";
+    assert_eq!(ok(stage.sh(PRIVILEGED, script)), "bin\nproc\n");
+}
+
+#[test]
+fn a_shared_root_is_refused() {
+    needs!("root");
+    let stage = Stage::new();
+    let script = "mount --make-rshared /; exec \"$T\" --root=\"$ROOT\" --proc -- echo ran";
+    let ran = stage.sh("-mpf", script);
+    refused(&ran, "is shared: new mounts would appear in other namespaces");
+    assert!(ran.stderr.contains("--propagation"), "{}", ran.stderr);
+    assert!(!stage.root().join("proc").exists(), "nothing was changed");
+}
+
+#[test]
+fn a_shared_mount_below_the_root_is_refused() {
+    needs!("root");
+    let stage = Stage::new();
+    stage.prepare("mkdir -p 'dev/a b'");
+    let script = "mount -t tmpfs t \"$ROOT/dev/a b\"; mount --make-shared \"$ROOT/dev/a b\"; exec \"$T\" --root=\"$ROOT\" --null -- echo ran";
+    refused(&stage.sh("-m", script), "is shared");
+    let elsewhere =
+        "mount -t tmpfs t \"$OUT\"; mount --make-shared \"$OUT\"; exec \"$T\" --root=\"$ROOT\" --null -- echo ran";
+    assert_eq!(ok(stage.sh("-m", elsewhere)), "ran\n");
+}
+
+#[test]
+fn propagation_changes_what_leaks() {
+    needs!("root");
+    let stage = Stage::new();
+    // A peer namespace that shares everything, and looks whether proc shows up.
+    let peer = |how: &str| {
+        let script = format!(
+            "mount --make-rshared /; unshare -m --propagation unchanged sh -c '\"$T\" --propagation={how} --root=\"$ROOT\" --null -- true; echo $?'; \
+             test -c \"$ROOT/dev/null\" && echo leaked || echo kept"
+        );
+        stage.sh("-m", &script).stdout
+    };
+    assert_eq!(peer("private"), "0\nkept\n");
+    assert_eq!(peer("slave"), "0\nkept\n");
+    assert_eq!(peer("unchanged"), "0\nleaked\n");
+}
+
+#[test]
+fn a_root_that_is_a_mount_of_its_own() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        let script = "mkdir \"$OUT/m\"; mount --rbind \"$ROOT\" \"$OUT/m\"; exec \"$T\" --root=\"$OUT/m\" --dev --proc --read-only --pivot -- /bin/sh -c 'touch /x 2>/dev/null || echo closed; echo $$'";
+        assert_eq!(ok(stage.sh(flags, script)), "closed\n1\n");
+    });
+}
+
+#[test]
+fn a_read_only_root_file_system_with_and_without_stubs() {
+    needs!("userns");
+    both(|flags| {
+        let stage = Stage::new();
+        stage.prepare("mkdir \"$OUT/m\"");
+        let script = "mount --rbind \"$ROOT\" \"$OUT/m\"; mount -o remount,bind,ro \"$OUT/m\"; exec \"$T\" --root=\"$OUT/m\" --proc --null -- echo ran";
+        refused(&stage.sh(flags, script), "proc: cannot create directory");
+        stage.prepare("mkdir proc dev");
+        refused(&stage.sh(flags, script), "dev/null: cannot open");
+        stage.prepare("touch dev/null");
+        assert_eq!(ok(stage.sh(flags, script)), "ran\n");
+    });
+}
