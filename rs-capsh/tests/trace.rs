@@ -18,18 +18,8 @@ const CALLS: &[&str] = &[
     "lremovexattr",
 ];
 
-/// Without the calls that only read, which are not traced.
 fn check(program: &str, words: &[&str]) {
-    let difference = against_strace(&bin(program), words, CALLS);
-    let reading = ["PR_CAPBSET_READ", "PR_CAP_AMBIENT_IS_SET", "PR_GET_"];
-    let changing: Vec<String> =
-        difference.into_iter().filter(|line| !reading.iter().any(|read| line.contains(read))).collect();
-    let (strace, ours): (Vec<&String>, Vec<&String>) = changing.iter().partition(|line| line.starts_with("strace: "));
-    let plain = |lines: &[&String], prefix| -> Vec<String> {
-        lines.iter().map(|line| line.trim_start_matches(prefix).trim_start().to_owned()).collect()
-    };
-    assert_eq!(plain(&ours, "ours: "), plain(&strace, "strace: "), "{words:?}");
-    assert!(!strace.is_empty(), "{words:?}: no call was seen");
+    assert_eq!(against_strace(&bin(program), words, CALLS), Vec::<String>::new(), "{words:?}");
 }
 
 #[test]
@@ -44,7 +34,7 @@ fn as_root() {
         &["--caps=bad"],
         &["--inh=cap_kill,cap_bpf", "--addamb=cap_kill,cap_bpf", "--delamb=cap_bpf", "--noamb", "--addamb=63"],
         &["--iab=^cap_kill,!cap_chown,!%cap_bpf", "--iab="],
-        &["--user=nobody", "--inh=cap_kill", "--addamb=cap_kill", "--exec", "true", "a\"b\\\u{e9}\n"],
+        &["--user=nobody", "--inh=cap_kill", "--addamb=cap_kill", "--exec", "/bin/true", "a\"b\\\u{e9}\n"],
         &["--cap-uid=7", "--chroot=/"],
         &["--gid=4", "--groups=1,2,77", "--groups=", "--uid=4294967295"],
         &["--keep=1", "--uid=5", "--keep=0", "--keep=7"],
@@ -91,7 +81,8 @@ fn of_setcap() {
 #[test]
 fn explain_says_why_before_each_call() {
     needs!("root");
-    let ran = run(bin("rs-capsh"), ["--explain", "--drop=cap_sys_chroot", "--keep=1", "--uid=1", "--exec", "true"]);
+    let ran =
+        run(bin("rs-capsh"), ["--explain", "--drop=cap_sys_chroot", "--keep=1", "--uid=1", "--exec", "/bin/true"]);
     let lines: Vec<&str> = ran.stderr.lines().collect();
     assert_eq!((ran.status, lines.len()), (0, 8), "{}", ran.stderr);
     for pair in lines.chunks(2) {
@@ -109,6 +100,6 @@ fn the_environment_turns_it_on_too() {
         run("sh", words.map(std::ffi::OsString::from).into_iter().chain([bin("rs-capsh").into()])).stderr
     };
     assert!(traced("trace").ends_with("prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) = 0\n"));
-    assert_eq!(traced("explain").lines().filter(|line| line.starts_with("# ")).count(), 2);
+    assert!(traced("explain").lines().filter(|line| line.starts_with("# ")).count() >= 2);
     assert_eq!(traced("no"), "");
 }

@@ -42,7 +42,9 @@ pub struct SetXattr<'a> {
 impl fmt::Display for SetXattr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, length) = (Quoted(self.name.to_bytes()), self.value.len());
-        write!(f, "lsetxattr({}, {name}, {}, {length}, 0", quoted(self.path), Quoted(self.value))
+        // A NUL at the end is taken for that of a string.
+        let shown = self.value.strip_suffix(&[0]).unwrap_or(self.value);
+        write!(f, "lsetxattr({}, {name}, {}, {length}, 0", quoted(self.path), Quoted(shown))
     }
 }
 
@@ -113,6 +115,8 @@ mod tests {
         let (path, name) = (OsStr::new("f"), c"security.capability");
         let set = SetXattr { path, name, value: &[1, 0, 0, 2], why: "" };
         assert_eq!(set.to_string(), r#"lsetxattr("f", "security.capability", "\1\0\0\2", 4, 0"#);
+        let set = SetXattr { value: &[1, 0, 0, 0], ..set };
+        assert_eq!(set.to_string(), r#"lsetxattr("f", "security.capability", "\1\0\0", 4, 0"#);
         let remove = RemoveXattr { path, name, why: "" };
         assert_eq!(remove.to_string(), r#"lremovexattr("f", "security.capability""#);
     }

@@ -312,7 +312,14 @@ fn normal_strace(text: &str) -> Vec<Line> {
             }
         }
         let reading = call.starts_with("openat(") && call.contains("O_RDONLY") && !call.contains("O_CREAT");
-        let other = ["write(1, ", "write(2, ", "rt_sigprocmask(SIG_BLOCK, NULL, ", "prctl(PR_CAPBSET_READ, "];
+        let other = [
+            "write(1, ",
+            "write(2, ",
+            "rt_sigprocmask(SIG_BLOCK, NULL, ",
+            "prctl(PR_CAPBSET_READ, ",
+            "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, ",
+            "prctl(PR_GET_",
+        ];
         if !reading && !other.iter().any(|begin| call.starts_with(begin)) {
             lines.push((if pid == first { String::new() } else { pid.to_owned() }, pointers_out(&line)));
         }
@@ -322,8 +329,9 @@ fn normal_strace(text: &str) -> Vec<Line> {
 
 /// `0x7ffc... /* 23 vars */` as `/* 23 vars */`.
 fn pointers_out(line: &str) -> String {
-    match (line.find(", 0x7"), line.find(" /* ")) {
-        (Some(start), Some(end)) if start < end => format!("{},{}", &line[..start], &line[end..]),
+    // The environment is on the stack, or on the heap where it is a new one.
+    match (line.rfind("], 0x"), line.rfind(" /* ")) {
+        (Some(start), Some(end)) if start < end => format!("{}],{}", &line[..start], &line[end..]),
         _ => line.to_owned(),
     }
 }

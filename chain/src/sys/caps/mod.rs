@@ -102,11 +102,10 @@ impl fmt::Display for Set {
             write!(f, "{separator}1<<{}", Name(number))?;
             separator = "|";
         }
-        match (self.0 & !named) >> 32 {
-            0 => Ok(()),
-            rest if separator.is_empty() => write!(f, "{rest:#x} /* CAP_??? */"),
-            rest => write!(f, "|{rest:#x}"),
-        }
+        // strace looks at the upper half by itself.
+        let unknown = (self.0 & !named) >> 32;
+        let comment = if (self.0 & named) >> 32 == 0 { " /* CAP_??? */" } else { "" };
+        if unknown == 0 { Ok(()) } else { write!(f, "{separator}{unknown:#x}{comment}") }
     }
 }
 
