@@ -362,7 +362,7 @@ mod tests {
         body.array(8, |properties| properties.property("PIDs", "au", |value| value.array(4, |pids| pids.number(7))));
         let mut wanted = vec![7, 0, 0, 0];
         wanted.extend_from_slice(b"x.scope\0");
-        wanted.extend_from_slice(&[28, 0, 0, 0]);
+        wanted.extend_from_slice(&[24, 0, 0, 0]);
         wanted.extend_from_slice(&[4, 0, 0, 0]);
         wanted.extend_from_slice(b"PIDs\0\x02au\0\0\0\0");
         wanted.extend_from_slice(&[4, 0, 0, 0, 7, 0, 0, 0]);
