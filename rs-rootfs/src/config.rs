@@ -29,6 +29,8 @@ fn document() -> anyhow::Result<DocumentMut> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(DocumentMut::new()),
+        // $HOME is another user's, as setpriv(1) and su(1) leave it.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(DocumentMut::new()),
         Err(error) => return Err(bad(crate::reason(&error))),
     };
     text.parse().map_err(|error: toml_edit::TomlError| bad(error.message().to_owned()))

@@ -29,6 +29,7 @@ pub mod daemon;
 pub mod digest;
 pub mod docker;
 pub mod document;
+mod documents;
 pub mod error;
 mod helper;
 pub mod host;
@@ -47,6 +48,7 @@ pub mod unpack;
 mod userns;
 pub mod verbs;
 
+pub use documents::pages;
 pub use error::Error;
 
 use std::process::ExitCode;

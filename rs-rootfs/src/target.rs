@@ -20,6 +20,7 @@ pub(crate) struct Target {
     path: PathBuf,
     root: OwnedFd,
     how: How,
+    whole: bool,
 }
 
 enum How {
@@ -42,11 +43,11 @@ impl Target {
             }
         };
         if force {
-            return Ok(Self { path: path.to_owned(), root, how: How::Over });
+            return Ok(Self { path: path.to_owned(), root, how: How::Over, whole: false });
         }
         ensure!(is_empty(&root, path)?, "cannot unpack into {}: {}", path.display(), strerror(Errno::ENOTEMPTY));
         let mode = fstat(&root).with_context(|| path.display().to_string())?.st_mode & 0o7777;
-        let target = Self { path: path.to_owned(), root, how: How::Empty(mode) };
+        let target = Self { path: path.to_owned(), root, how: How::Empty(mode), whole: false };
         target.set_mode(0o700);
         Ok(target)
     }
@@ -73,7 +74,7 @@ impl Target {
             }
             let root = openat(&parent, built.as_os_str(), FOLDER | OFlag::O_NOFOLLOW, Mode::empty()).map_err(cannot)?;
             let how = How::Made { parent, name: name.to_owned(), built };
-            return Ok(Self { path, root, how });
+            return Ok(Self { path, root, how, whole: false });
         }
         bail!(cannot(Errno::EEXIST))
     }
@@ -116,7 +117,13 @@ impl Target {
     }
 
     /// It is whole: it gets its name.
-    pub(crate) fn finish(&self) -> anyhow::Result<()> {
+    pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
+        self.rename()?;
+        self.whole = true;
+        Ok(())
+    }
+
+    fn rename(&self) -> anyhow::Result<()> {
         let How::Made { parent, name, built } = &self.how else { return Ok(()) };
         let dir = At::In(Fd { fd: parent.as_fd(), path: self.above() });
         let call = |flags| Rename { dir, from: built, to: name, flags };
@@ -130,9 +137,14 @@ impl Target {
             }
         }
     }
+}
 
-    /// It is empty again: it goes, if it was made.
-    pub(crate) fn give_up(&self) {
+impl Drop for Target {
+    /// It was given up and is empty again: it goes, if it was made.
+    fn drop(&mut self) {
+        if self.whole {
+            return;
+        }
         match &self.how {
             How::Made { parent, built, .. } => {
                 let dir = At::In(Fd { fd: parent.as_fd(), path: self.above() });

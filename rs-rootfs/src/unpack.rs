@@ -29,22 +29,22 @@ SOURCE is one of
 
 Example: rs-rootfs unpack host: rootfs")]
 pub struct Unpack {
-    /// choose this image of an index: linux/arm64
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    /// take the image for this platform: linux/arm64
+    #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
     /// allow plain http and bad certificates
     #[arg(long)]
     insecure: bool,
-    /// leave a link to a folder where the archive has a folder
+    /// keep links that lead to folders
     #[arg(long)]
     keep_dirlinks: bool,
     /// unpack over what is in DIR
     #[arg(long)]
     force: bool,
-    /// keep owners, in a user namespace with your subordinate ids
+    /// keep owners by means of subordinate ids
     #[arg(long)]
     userns: bool,
-    /// fail where an owner, a device or an attribute cannot be kept
+    /// fail where something cannot be kept
     #[arg(long)]
     strict: bool,
     /// hash what the store holds again
@@ -161,12 +161,15 @@ impl Unpack {
         };
         // From here on there is something to clean up.
         chain::interrupt::catch();
-        let target = Target::prepare(&self.dir, self.force)?;
+        let mut target = Target::prepare(&self.dir, self.force)?;
         let rules = Rules {
             whiteouts: image.as_ref().is_some_and(|image| image.whiteouts),
             keep_dirlinks: self.keep_dirlinks,
             over: target.is_over(),
-            max_size: self.max_size,
+            max_size: match self.max_size {
+                Some(most) => Some(most),
+                None => crate::config::get("max-size")?.as_deref().and_then(crate::config::bytes),
+            },
         };
         let owner = privilege.owner(0, 0).ok().flatten();
         let mut unpacker = Unpacker::new(target.root()?, target.path(), privilege.clone(), rules)?;
@@ -189,7 +192,6 @@ impl Unpack {
         if done.is_err() {
             // The first cause is what is told.
             let _ = unpacker.undo();
-            target.give_up();
         }
         done.map(|done| Done { notes: *unpacker.notes(), bytes: unpacker.written(), ..done })
     }

@@ -29,6 +29,17 @@ pub fn run(name: &str, words: Vec<OsString>) -> Option<ExitCode> {
     })
 }
 
+/// The verbs, for the documents.
+pub fn commands() -> Vec<clap::Command> {
+    use clap::CommandFactory;
+    vec![
+        List::command().name("list"),
+        Inspect::command().name("inspect"),
+        Gc::command().name("gc"),
+        Config::command().name("config"),
+    ]
+}
+
 /// Prints `text`.
 fn print(text: &str) -> Result<ExitCode, Error> {
     chain::output::print(text, 1).map_err(|error| Error::Failed(anyhow::anyhow!("{error}")))?;
