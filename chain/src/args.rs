@@ -100,13 +100,13 @@ pub(crate) fn parse_words<C: CommandFactory + FromArgMatches>(
     words: Vec<OsString>,
 ) -> Result<C, Ended> {
     let called = if verb.is_empty() { name().to_owned() } else { format!("{} {verb}", name()) };
-    let command = tool.command(C::command().name(name()).bin_name(&called));
+    let mut command = tool.command(C::command().name(name()).bin_name(&called));
     let usage = |tool: &Tool, reason: &str| usage(tool, &called, reason);
     let from_clap = |tool: &Tool, error: &clap::Error| from_clap(tool, &called, error);
     let additions: Vec<&str> = tool.additions.iter().chain(&TEACHING).copied().collect();
     let plain = plain(&command, &additions, tool.operands, words);
     let argv = std::iter::once(name().into()).chain(plain.words);
-    let matches = match (command.clone().try_get_matches_from(argv), plain.mistake) {
+    let matches = match (command.try_get_matches_from_mut(argv), plain.mistake) {
         (Ok(_), Some(mistake)) => return Err(usage(tool, &mistake)),
         (Err(error), Some(mistake)) if is_about_the_end(&error) => return Err(usage(tool, &mistake)),
         (Err(error), _) => return Err(from_clap(tool, &error)),
