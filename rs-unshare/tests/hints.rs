@@ -1,6 +1,6 @@
 //! Advice: printed where its cause is brought about, and not where the same
-//! error has another cause. What this machine cannot show (AppArmor, SELinux,
-//! Debian's sysctl, kernels without a kind) is tested in chain/src/hint.
+//! error has another cause. What this machine cannot show (SELinux, kernels
+//! without a kind) is tested in chain/src/hint.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::testing::{Ran, Scratch, bin, inject, needs, run, sh};
@@ -108,6 +108,38 @@ fn a_seccomp_filter() {
     assert!(!ran.stderr.contains("seccomp"), "{}", ran.stderr);
     // No flags, no call, nothing to refuse.
     assert_eq!(under(None, "").status, 0);
+}
+
+/// An ordinary user's `-r`, refused by a filter on new user namespaces, on a
+/// machine whose `/proc` tells that `sysctl` has `value`, and that AppArmor
+/// calls the process `label`.
+fn refused_user(sysctl: &str, value: &str, label: &str) -> Ran {
+    let scratch = Scratch::new();
+    let file = scratch.join("filter");
+    std::fs::write(&file, filter(Some(0x1000_0000))).expect("a file");
+    script(&format!(
+        "export U; bwrap --dev-bind / / --cap-add ALL --seccomp 9 sh -c '
+            mount -t tmpfs a /proc/$$/attr && mkdir /proc/$$/attr/apparmor && echo \"{label}\" > /proc/$$/attr/apparmor/current
+            mount -t tmpfs k /proc/sys/kernel && echo {value} > /proc/sys/kernel/{sysctl}
+            exec {NOBODY} $U -r true' 9<{}",
+        file.display()
+    ))
+}
+
+#[test]
+fn what_distributions_add() {
+    needs!("root", "bwrap", "setpriv");
+    let apparmor = "apparmor_restrict_unprivileged_userns";
+    for label in ["unconfined", "unprivileged_userns (enforce)"] {
+        let ran = refused_user(apparmor, "1", label);
+        assert!(hint(&ran).starts_with("AppArmor restricts user namespaces"), "{}", ran.stderr);
+    }
+    assert_eq!(hint(&refused_user(apparmor, "1", "rs-unshare (unconfined)")), "");
+    assert_eq!(hint(&refused_user(apparmor, "0", "unconfined")), "");
+    let debian = "unprivileged_userns_clone";
+    let ran = refused_user(debian, "0", "unconfined");
+    assert!(hint(&ran).contains("unprivileged_userns_clone is 0: set it to 1"), "{}", ran.stderr);
+    assert_eq!(hint(&refused_user(debian, "1", "unconfined")), "");
 }
 
 #[test]
