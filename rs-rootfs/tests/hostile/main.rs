@@ -2,6 +2,7 @@
 //! that other unpackers made (the numbers are CVEs), and what must go on
 //! working nevertheless. Everything is made here, byte by byte.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
+#![allow(clippy::needless_pass_by_value, clippy::unused_self, reason = "builders read better so")]
 
 mod case;
 mod headers;
