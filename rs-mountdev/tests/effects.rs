@@ -252,7 +252,8 @@ fn mqueue_without_an_ipc_namespace_of_ones_own_says_why() {
 #[test]
 fn a_masked_outer_proc_says_what_masks_it() {
     needs!("userns");
-    let script = "mount --bind /dev/null /proc/uptime; unshare -Urmpf sh -c 'exec \"$T\" --root=\"$ROOT\" --proc -- echo ran'";
+    let script =
+        "mount --bind /dev/null /proc/uptime; unshare -Urmpf sh -c 'exec \"$T\" --root=\"$ROOT\" --proc -- echo ran'";
     let ran = Stage::new().sh("-mpfr --mount-proc", script);
     refused(&ran, "proc: ");
     assert!(ran.stderr.contains("covered at /proc/uptime"), "{}", ran.stderr);
