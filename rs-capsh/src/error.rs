@@ -1,9 +1,7 @@
 //! What ends a run of capsh early.
 
 use crate::text;
-use chain::error::strerror;
 use chain::{ExecError, Failure, SysError};
-use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 
 /// Every failure of capsh itself; also of a shell that cannot be started.
@@ -18,9 +16,17 @@ pub enum Problem {
     /// The program of `--exec` did not start.
     #[error(transparent)]
     Exec(#[from] ExecError),
-    /// A program that is not looked for in PATH did not start.
-    #[error("cannot execute {}: {}", .0.display(), strerror(*.1))]
-    Start(OsString, Errno),
+    /// The shell, or capsh again, did not start.
+    #[error(transparent)]
+    Start(ExecError),
+    /// The same in a child, in its own words: a message and a hint.
+    #[error("{message}")]
+    Child {
+        /// What was wrong.
+        message: String,
+        /// What to do, if it knew.
+        hint: Option<String>,
+    },
     /// `==` did not find capsh.
     #[error("cannot find {} in PATH", .0.display())]
     Itself(OsString),
@@ -56,6 +62,18 @@ pub enum Problem {
     ChildEnded(String),
 }
 
+impl Problem {
+    /// One thing to do about it, if a probe confirmed the cause.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exec(error) | Self::Start(error) => error.hint(),
+            Self::Sys(error) => error.hint.clone(),
+            Self::Child { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+}
+
 /// A word that could not be done: it is named, then why.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", word.display())]
@@ -81,10 +99,6 @@ impl Failure for Error {
         }
     }
     fn hint(&self) -> Option<String> {
-        match &self.problem {
-            Problem::Exec(error) => error.hint(),
-            Problem::Sys(error) => error.hint.clone(),
-            _ => None,
-        }
+        self.problem.hint()
     }
 }

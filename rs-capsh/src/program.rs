@@ -3,11 +3,11 @@
 use crate::error::{FAILURE, Problem};
 use crate::identity::number;
 use crate::state::{Next, Outcome, State};
-use chain::SysError;
 use chain::child::{End, wait};
 use chain::exec::Program;
 use chain::sys::make;
 use chain::sys::process::{Environment, Execve, Fork, Forked, Kill};
+use chain::{ExecError, SysError};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, Pid, access};
 use std::convert::Infallible;
@@ -65,7 +65,10 @@ fn become_itself(state: &State, words: &[OsString]) -> Result<Infallible, Proble
 
 /// Becomes `path` as it is: neither PATH nor `/bin/sh` steps in.
 fn become_file(state: &State, path: &OsStr, argv: &[OsString]) -> Result<Infallible, Problem> {
-    Execve { path, argv, env: environment(state) }.become_it().map_err(|errno| Problem::Start(path.to_owned(), errno))
+    Execve { path, argv, env: environment(state) }.become_it().map_err(|errno| {
+        let file = (!path.is_empty()).then(|| path.into());
+        Problem::Start(ExecError { program: path.to_owned(), file, errno })
+    })
 }
 
 /// The file that argv[0] names: with a `/` as it is, else the first that may
@@ -93,7 +96,8 @@ fn in_child(become_it: impl FnOnce() -> Result<Infallible, Problem>) -> Ran {
         Forked::Child => {
             let Err(problem) = become_it();
             // The parent sees the end of the pipe in any case.
-            let _ = writing.write_all(problem.to_string().as_bytes());
+            let said = [Some(problem.to_string()), problem.hint()].into_iter().flatten().collect::<Vec<_>>();
+            let _ = writing.write_all(said.join("\0").as_bytes());
             return Ok(FAILURE);
         }
     };
@@ -102,7 +106,9 @@ fn in_child(become_it: impl FnOnce() -> Result<Infallible, Problem>) -> Ran {
     let _ = reading.read_to_end(&mut reason);
     let end = wait(pid).map_err(|errno| failed("cannot wait for the child", errno))?;
     if !reason.is_empty() {
-        return Err(Problem::Not(String::from_utf8_lossy(&reason).into_owned()));
+        let said = String::from_utf8_lossy(&reason);
+        let (message, hint) = said.split_once('\0').map_or((&*said, None), |(message, hint)| (message, Some(hint)));
+        return Err(Problem::Child { message: message.to_owned(), hint: hint.map(str::to_owned) });
     }
     match end {
         End::Exited(status) => Ok(status),

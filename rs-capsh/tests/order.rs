@@ -151,6 +151,6 @@ fn errors_come_after_what_was_printed() {
     let ran = run("sh", ["-c", &format!("{} --modes --supports=63 2>&1", us.display())]);
     assert_eq!(ran.stdout, format!("{MODES}rs-capsh: --supports=63: this kernel has no 63\n"));
     let ran = run("sh", ["-c", &format!("{} --modes --shell=/nosuch -+ 2>&1", us.display())]);
-    assert_eq!(ran.stdout, format!("{MODES}rs-capsh: -+: cannot execute /nosuch: No such file or directory\n"));
+    assert_eq!(ran.stdout, format!("{MODES}rs-capsh: -+: failed to execute /nosuch: No such file or directory\n"));
     assert_eq!(ran.status, 1);
 }
