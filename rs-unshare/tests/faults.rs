@@ -158,5 +158,6 @@ fn a_full_system_is_told_with_the_files_that_bound_it() {
     assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
     assert!(ran.stderr.contains("RLIMIT_NPROC") && ran.stderr.contains("pids.max"), "{}", ran.stderr);
     let ran = chain::testing::inject(&bin("rs-unshare"), &["-f", "echo", "ran"], "clone", "ENOMEM", 1);
-    assert_eq!(ran.stderr, "rs-unshare: fork failed: Cannot allocate memory\n");
+    let reason = chain::error::strerror(nix::errno::Errno::ENOMEM);
+    assert_eq!(ran.stderr, format!("rs-unshare: fork failed: {reason}\n"));
 }
