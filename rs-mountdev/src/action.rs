@@ -8,7 +8,7 @@ use crate::device::{self, Device, PTMX, TTY, copied, flags, is_device};
 use crate::error::{AtPlace, Error, Why};
 use crate::fresh::{Fresh, PLAIN};
 use crate::resolve::{Missing, resolve};
-use crate::root::{Place, Root, mount_id};
+use crate::root::{Place, Root};
 use crate::tty::{self, Terminal};
 use crate::value::{DevicePair, TmpfsArg};
 use crate::verify::Expected;
@@ -75,9 +75,6 @@ pub struct Work {
     pub root: Root,
     /// What must be there in the end.
     pub expected: Vec<Expected>,
-    /// The ids of mounts of proc, sysfs and cgroups, on which nothing of the
-    /// user's may be put.
-    pub kernel_mounts: Vec<u64>,
 }
 
 impl Action {
@@ -194,18 +191,8 @@ impl Work {
         fs.mount_on(&place)?;
         self.expected.push(Expected::Fs(name.to_owned(), fs.fstype));
         if matches!(fs.fstype, "proc" | "sysfs") {
-            self.keep_users_out(name)?;
+            self.root.keep_users_out(name)?;
         }
-        Ok(())
-    }
-
-    /// Notes the mount at `name` as one that nothing of the user's may cover.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn keep_users_out(&mut self, name: &Path) -> Result<(), Error> {
-        let found = self.root.find(name).map_err(|errno| Error::refused(name, Why::Errno(errno)))?;
-        self.kernel_mounts.extend(mount_id(found.fd.as_fd()));
         Ok(())
     }
 
@@ -269,15 +256,10 @@ impl Work {
             Missing::File if is_folder => return Err(Error::refused(dest, Why::Directory)),
             _ => {}
         }
-        self.outside_kernel_fs(&place, dest)?;
-        Ok(place)
-    }
-
-    fn outside_kernel_fs(&self, place: &Place, dest: &OsStr) -> Result<(), Error> {
-        match mount_id(place.fd.as_fd()) {
-            Some(id) if self.kernel_mounts.contains(&id) => Err(Error::refused(dest, Why::InKernelFs)),
-            _ => Ok(()),
+        if self.root.keeps_users_out(place.fd.as_fd()) {
+            return Err(Error::refused(dest, Why::InKernelFs));
         }
+        Ok(place)
     }
 
     fn symlink(&self, target: &OsStr, dest: &OsStr) -> Result<(), Error> {

@@ -51,7 +51,7 @@ pub fn mount(work: &mut Work, access: Access) -> Result<(), Error> {
     }
     let top = work.root.find(place).map_err(|errno| Error::refused(place, Why::Errno(errno)))?;
     change_flags(top.as_fd(), read_only(), place)?;
-    work.keep_users_out(place)
+    work.root.keep_users_out(place)
 }
 
 fn read_only() -> Change {
@@ -96,7 +96,7 @@ fn hierarchy(work: &mut Work, place: &Path, host: &MountEntry) -> Result<(), Err
 
 fn mounted(work: &mut Work, place: &Path, fs: &Fresh) -> Result<(), Error> {
     fs.mount_on(&work.root.folder(place)?)?;
-    work.keep_users_out(place)
+    work.root.keep_users_out(place)
 }
 
 /// Version 2. Where the kernel refuses a new mount, the own group is bound;
@@ -128,7 +128,7 @@ fn own_group(work: &mut Work, place: &Path, host: &MountEntry, attr: MountAttr) 
     source.copy(true, place)?;
     let target = work.root.folder(place)?;
     bind(&work.root, source, &target, Change { set: attr, clear: MountAttr::NONE, recursive: true })?;
-    work.keep_users_out(place)
+    work.root.keep_users_out(place)
 }
 
 /// Where the host's mount shows this process's group (`/proc/self/cgroup`).

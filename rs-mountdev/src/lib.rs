@@ -74,7 +74,7 @@ fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
         root.refuse_shared()?;
     }
     let opened = actions.iter().map(Action::open).collect::<Result<Vec<Opened>, Error>>()?;
-    let mut work = Work { root, expected: Vec::new(), kernel_mounts: Vec::new() };
+    let mut work = Work { root, expected: Vec::new() };
     if flags.read_only || flags.pivot {
         say("--root: mount it on itself");
         work.cover_root()?;

@@ -36,6 +36,7 @@ pub fn resolve(root: &Root, dest: &OsStr, missing: Missing) -> Result<Place, Err
     let refused = |reason| match reason {
         Refusal::Errno(errno) => Error::refused(name, Why::Errno(errno)),
         Refusal::Dangling => Error::refused(name, Why::Dangling),
+        Refusal::KernelFs => Error::refused(name, Why::InKernelFs),
         Refusal::Step(error) => error,
     };
     let found = match by_kernel(root, dest) {
@@ -70,6 +71,7 @@ fn by_kernel(root: &Root, dest: &OsStr) -> Option<Result<(OwnedFd, Stat), Errno>
 enum Refusal {
     Errno(Errno),
     Dangling,
+    KernelFs,
     Step(Error),
 }
 
@@ -184,6 +186,9 @@ impl<'a> Walk<'a> {
         }
         if self.missing == Missing::Refuse {
             return Err(Errno::ENOENT.into());
+        }
+        if self.root.keeps_users_out(folder.as_fd()) {
+            return Err(Refusal::KernelFs);
         }
         let mut path = self.root.given().to_owned();
         path.extend(&self.names);

@@ -25,6 +25,8 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 pub struct Root {
     fd: OwnedFd,
     given: PathBuf,
+    /// The ids of mounts of proc, sysfs and cgroups.
+    kernel_mounts: Vec<u64>,
 }
 
 /// Something in the root to mount on.
@@ -93,7 +95,7 @@ impl Root {
         }
         let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, given, folder, Mode::empty()).at(format!("--root: {}", given.display()))?;
-        let root = Self { fd, given: given.into() };
+        let root = Self { fd, given: given.into(), kernel_mounts: Vec::new() };
         let slash = rustix::fs::openat(CWD, c"/", folder, Mode::empty()).at("/")?;
         if root.is(slash.as_fd())? {
             return Err(root.refused(Why::IsSlash));
@@ -126,6 +128,22 @@ impl Root {
     /// Goes on with `fd` as the root: the same folder, on another mount.
     pub fn go_on_with(&mut self, fd: OwnedFd) {
         self.fd = fd;
+    }
+
+    /// Notes the mount at `name` as one in which nothing of the user's may be
+    /// made or mounted (CVE-2019-16884).
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn keep_users_out(&mut self, name: &Path) -> Result<(), Error> {
+        let found = self.find(name).map_err(|errno| Error::refused(name, Why::Errno(errno)))?;
+        self.kernel_mounts.extend(mount_id(found.fd.as_fd()));
+        Ok(())
+    }
+
+    /// Whether `fd` is on such a mount.
+    pub fn keeps_users_out(&self, fd: BorrowedFd<'_>) -> bool {
+        mount_id(fd).is_some_and(|id| self.kernel_mounts.contains(&id))
     }
 
     /// The path as given.

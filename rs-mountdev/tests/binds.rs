@@ -196,6 +196,9 @@ fn nothing_of_the_users_covers_the_kernels_file_systems() {
         ("--sys --ro-bind \"$OUT\" sys/kernel", "sys/kernel"),
         ("--proc --bind /etc/passwd /proc/cpuinfo", "/proc/cpuinfo"),
         ("--proc --device=/dev/null:/proc/cpuinfo", "/proc/cpuinfo"),
+        ("--proc --dir=/proc/new/deep", "/proc/new/deep"),
+        ("--cgroup=rw --dir=/sys/fs/cgroup/new", "/sys/fs/cgroup/new"),
+        ("--sys --symlink x /sys/new", "sys"),
     ] {
         refused(&stage.within(ROOTLESS, options, "echo ran"), &format!("{place}: "));
     }
