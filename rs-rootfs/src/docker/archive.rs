@@ -112,25 +112,34 @@ impl<S: Sink> Writer<'_, S> {
         number("mtime", mtime, OCTAL_12);
         number("size", header.size, OCTAL_12);
         number("uid", about.uid.into(), OCTAL_8);
-        for (key, text) in [("linkpath", header.link), ("path", name)] {
-            if text.len() > 100 || !text.is_ascii() {
-                record(&mut records, key, text);
-            }
+        let long = |text: &[u8]| text.len() > 100 || !text.is_ascii();
+        if long(header.link) {
+            record(&mut records, "linkpath", header.link);
         }
-        if let Some(capability) = &about.capability {
+        let capability = about.capability.as_ref();
+        // As Go: a long name is split only where nothing else needs a record.
+        let split = split(name).filter(|_| records.is_empty() && capability.is_none());
+        if long(name) && split.is_none() {
+            record(&mut records, "path", name);
+        }
+        if let Some(capability) = capability {
             record(&mut records, "SCHILY.xattr.security.capability", capability);
         }
         if !records.is_empty() {
-            let above = name.strip_suffix(b"/").unwrap_or(name);
-            let cut = above.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
-            let own = [&above[..cut], b"PaxHeaders.0/", &above[cut..]].concat();
+            let cut = name.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+            let own = [&name[..cut], b"PaxHeaders.0/", &name[cut..]].concat();
             let extension = Header { size: records.len() as u64, kind: b'x', bits: 0, link: &[], device: (0, 0) };
             let nobody = About { uid: u32::MAX, gid: u32::MAX, ..About::default() };
             self.put(&extension.block(&own, &nobody, 0))?;
             self.put(&records)?;
             self.pad(records.len() as u64)?;
         }
-        self.put(&header.block(name, about, mtime))
+        let mut block = header.block(split.map_or(name, |at| &name[at + 1..]), about, mtime);
+        if let Some(at) = split {
+            block[345..345 + at].copy_from_slice(&name[..at]);
+            seal(&mut block);
+        }
+        self.put(&block)
     }
 
     /// The bytes of a file, its holes as zeros.
@@ -224,7 +233,7 @@ impl Header<'_> {
         let ascii = |text: &[u8]| text.iter().copied().filter(u8::is_ascii).take(100).collect::<Vec<u8>>();
         let mut text = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
         let mut short = ascii(name);
-        if name.len() > 100 {
+        if name.len() > 100 || self.kind == b'x' {
             // A cut name must not look like a folder's.
             while short.last() == Some(&b'/') {
                 short.pop();
@@ -254,11 +263,26 @@ impl Header<'_> {
             octal(337, 8, self.device.1.into());
         }
         block[156] = self.kind;
-        block[148..156].fill(b' ');
-        let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
-        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        seal(&mut block);
         block
     }
+}
+
+/// Where a long name can be split, so that ustar's two fields hold it.
+fn split(name: &[u8]) -> Option<usize> {
+    if name.len() <= 100 || !name.is_ascii() {
+        return None;
+    }
+    let end = if name.len() > 156 { 156 } else { name.strip_suffix(b"/").unwrap_or(name).len() };
+    let at = name[..end].iter().rposition(|b| *b == b'/').filter(|at| *at > 0)?;
+    (1..=100).contains(&(name.len() - at - 1)).then_some(at)
+}
+
+/// The sum over the header, itself as blanks.
+fn seal(block: &mut [u8; BLOCK]) {
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+    block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
 }
 
 #[cfg(test)]

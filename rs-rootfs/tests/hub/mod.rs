@@ -9,6 +9,7 @@
 
 mod proxy;
 
+#[allow(unused_imports, reason = "one of the files needs none")]
 pub use proxy::{Fault, Proxy};
 
 use chain::testing::{Ran, Scratch, bin, find};
