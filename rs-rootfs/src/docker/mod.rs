@@ -85,10 +85,9 @@ pub fn main(words: &[OsString], as_docker: bool) -> Option<ExitCode> {
             return Some(print(&format!("{own} (rs-rootfs) {}\n", env!("CARGO_PKG_VERSION"))));
         }
         _ if as_docker || container => {
-            let text = format!(
-                "docker: unknown command: {group} {}\n\nRun '{group} --help' for more information",
-                verb.display()
-            );
+            let usage = if container { format!("Usage:  {group}\n\n") } else { String::new() };
+            let unknown = format!("docker: unknown command: {group} {}", verb.display());
+            let text = format!("{unknown}\n\n{usage}Run '{group} --help' for more information");
             return Some(finish(Err(Ended::new(text, 1))));
         }
         _ => return None,
