@@ -1,6 +1,6 @@
 //! What xtask makes the man page and the completions from.
 
-use crate::{TOOL, unpack, verbs};
+use crate::{TOOL, bundle, docker, unpack, verbs};
 use chain::Page;
 use clap::{Command, CommandFactory};
 
@@ -38,6 +38,8 @@ pub fn pages() -> Vec<Page> {
     let command = Command::new("rs-rootfs")
         .about("Make root file systems from images, archives and the host")
         .subcommand(unpack::Unpack::command().name("unpack"))
+        .subcommand(bundle::Bundle::command().name("bundle"))
+        .subcommands(docker::commands())
         .subcommands(verbs::commands());
     vec![Page {
         name: "rs-rootfs",

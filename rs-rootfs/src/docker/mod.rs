@@ -14,6 +14,7 @@ mod tree;
 
 use crate::store::Store;
 use anyhow::Context;
+use clap::{Arg, ArgAction, Command};
 use flags::{Words, read};
 use options::{CREATE, EXPORT, REMOVE, Verb};
 use std::ffi::OsString;
@@ -52,6 +53,20 @@ impl From<chain::SysError> for Ended {
 
 /// What does the work of a verb.
 type Run = fn(&Called, &Words) -> Result<(), Ended>;
+
+/// The verbs as completions and the man page see them.
+pub fn commands() -> Vec<Command> {
+    let arg = |(short, long, takes): &flags::Flag| {
+        let action = if *takes == flags::Takes::Switch { ArgAction::SetTrue } else { ArgAction::Append };
+        let arg = Arg::new(*long).long(*long).action(action);
+        if *short == '\0' { arg } else { arg.short(*short) }
+    };
+    let command = |verb: Verb| {
+        let own = verb.flags.iter().filter(|(_, long, _)| !matches!(*long, "help" | "trace" | "explain"));
+        Command::new(verb.name).about(verb.about).disable_help_flag(true).args(own.map(arg))
+    };
+    [CREATE, EXPORT, REMOVE].map(command).into()
+}
 
 /// How it was called: `docker container create`.
 pub(crate) struct Called {

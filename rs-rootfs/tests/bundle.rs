@@ -1,0 +1,66 @@
+//! Bundles, run by the runtimes they are for.
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
+
+use chain::testing::{Scratch, bin, needs, run};
+use std::path::Path;
+
+const REPORT: &str = "id -u; id -g; hostname; while read -r line; do echo map $line; done </proc/self/uid_map; \
+    echo pids /proc/[0-9]*; while read -r k v; do case $k in CapBnd:|CapEff:) echo $k $v;; esac; done </proc/self/status; \
+    for n in user mnt uts ipc net pid; do ls -l /proc/self/ns/$n; done; echo gone >/dev/null && echo null";
+
+/// What a runtime shows of the bundle from inside, against what the chain
+/// asks for.
+fn shows(runtime: &str, bundle: &Path) {
+    let name = format!("rs-test-{runtime}-{}", std::process::id());
+    let ran = run(runtime, ["run".as_ref(), "-b".as_ref(), bundle.as_os_str(), name.as_ref()]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[..3], ["0", "0", "inside"], "{ran:?}");
+    assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["map", "0", "0", "1"], "{ran:?}");
+    assert_eq!(lines[4], "pids /proc/1", "{ran:?}");
+    for line in &lines[5..7] {
+        let set = line.split_whitespace().nth(1).and_then(|hex| u64::from_str_radix(hex, 16).ok()).expect("a set");
+        assert_eq!(set & 1 << 18, 0, "CAP_SYS_CHROOT is there: {line}");
+        assert_eq!(set & 1 << 21, 1 << 21, "CAP_SYS_ADMIN is not: {line}");
+    }
+    for (line, kind) in lines[7..13].iter().zip(["user", "mnt", "uts", "ipc", "net", "pid"]) {
+        let ours = std::fs::read_link(format!("/proc/self/ns/{kind}")).expect("a link").display().to_string();
+        assert!(line.contains(&format!("{kind}:[")) && !line.ends_with(&ours), "{line} {ours}");
+    }
+    assert_eq!(lines[13..], ["null"], "{ran:?}");
+}
+
+fn bundle(scratch: &Scratch) -> std::path::PathBuf {
+    let folder = scratch.join("bundle");
+    let target = folder.display().to_string();
+    let ran = run(bin("rs-rootfs"), ["bundle", "--hostname=inside", "host:", &target, "--", "sh", "-c", REPORT]);
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    folder
+}
+
+#[test]
+fn runc_runs_it() {
+    needs!("root", "runc");
+    let scratch = Scratch::new();
+    shows("runc", &bundle(&scratch));
+}
+
+#[test]
+fn crun_runs_it() {
+    // crun 1.8 wants version 2 of control groups alone, or version 1 alone.
+    needs!("root", "v2", "crun");
+    let scratch = Scratch::new();
+    shows("crun", &bundle(&scratch));
+}
+
+#[test]
+fn what_cannot_be_made_leaves_nothing() {
+    let scratch = Scratch::new();
+    let target = scratch.join("b").display().to_string();
+    let ran = run(bin("rs-rootfs"), ["bundle", "/nonexistent", &target]);
+    assert_eq!((ran.status, ran.stderr.lines().count()), (1, 1), "{ran:?}");
+    assert!(!scratch.join("b").exists());
+    let ran = run(bin("rs-rootfs"), ["bundle", "host:", "/usr"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (1, "rs-rootfs: cannot use /usr: it is not empty\n"));
+    assert_eq!(run(bin("rs-rootfs"), ["bundle", "host:"]).status, 125);
+}
