@@ -31,11 +31,32 @@ pub fn main(words: Vec<OsString>) -> Result<ExitCode, Error> {
 /// Options may follow operands.
 const UNPACK: chain::Tool = TOOL.operands_anywhere();
 
+/// Puts the configured `default-source` before a DIR that stands alone.
+fn with_default_source(mut words: Vec<OsString>) -> Result<Vec<OsString>, Error> {
+    let takes_value = |word: &OsString| ["--platform", "--max-size", "--jobs"].iter().any(|option| word == option);
+    let mut operands = Vec::new();
+    let mut options = true;
+    for (at, word) in words.iter().enumerate() {
+        let is_value = options && at > 0 && takes_value(&words[at - 1]);
+        if options && word == "--" {
+            options = false;
+        } else if !is_value && (!options || word == "-" || !word.as_encoded_bytes().starts_with(b"-")) {
+            operands.push(at);
+        }
+    }
+    if let [dir] = operands[..]
+        && let Some(source) = crate::config::get("default-source")?
+    {
+        words.insert(dir, source.into());
+    }
+    Ok(words)
+}
+
 /// Runs one verb.
 fn verb(verb: &OsString, words: Vec<OsString>) -> Result<ExitCode, Error> {
     let name = verb.to_string_lossy();
     if name == "unpack" {
-        return Ok(chain::run_verb(&UNPACK, "unpack", words, unpack::run));
+        return Ok(chain::run_verb(&UNPACK, "unpack", with_default_source(words)?, unpack::run));
     }
     if name == "bundle" {
         return Ok(chain::run_verb(&TOOL, "bundle", words, bundle::run));

@@ -6,6 +6,7 @@ mod hub;
 use chain::testing::{bin, inject, needs};
 use hub::{Fault, Proxy, Stage, noise, registry_with};
 use rs_rootfs::digest::Digest;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -142,7 +143,6 @@ fn what_is_no_store_is_left_alone() {
     assert_eq!(std::fs::read_dir(&store).expect("a folder").count(), 1);
     std::fs::remove_file(store.join("mine")).expect("ours");
     assert_eq!(stage.run(["list"]).status, 0);
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&store).expect("a folder").permissions().mode() & 0o777, 0o700);
     std::fs::remove_file(store.join("version")).expect("ours");
     std::fs::write(store.join("version"), "2\n").expect("a file");
@@ -167,6 +167,12 @@ fn settings() {
         assert_eq!((ran.status, ran.stderr.lines().count()), (1, 1), "{ran:?}");
         assert!(ran.stderr.starts_with("rs-rootfs: config: "), "{ran:?}");
     }
+    // A DIR alone gets the source that is set.
+    assert_eq!(stage.run(["unpack", "--max-size", "1G", &stage.join("out").display().to_string()]).status, 125);
+    assert_eq!(set("default-source", "/nonexistent").status, 0);
+    let ran = stage.run(["unpack", "--max-size", "1G", &stage.join("out").display().to_string()]);
+    assert!(ran.status == 1 && ran.stderr.starts_with("rs-rootfs: /nonexistent: "), "{ran:?}");
+    assert_eq!(set("default-source", "").status, 0);
     assert_eq!(set("jobs", "").status, 0);
     assert_eq!(stage.run(["config"]).stdout, "mirrors.docker.io = http://127.0.0.1:1,h:5\n");
     assert_eq!(stage.run(["config", "set", "jobs"]).status, 125);

@@ -36,8 +36,12 @@ impl Store {
     pub fn collect_garbage(&self, keep: Duration, dry_run: bool) -> anyhow::Result<Freed> {
         let marked = self.mark()?;
         let mut freed = Freed::default();
-        for folder in ["", "containers", "refs"] {
-            self.sweep(folder, dry_run, &mut freed, &|name, _| name.starts_with(TEMPORARY))?;
+        let mut folders = vec![String::new(), "containers".to_owned(), "layers".to_owned(), "refs".to_owned()];
+        while let Some(folder) = folders.pop() {
+            self.sweep(&folder, dry_run, &mut freed, &|name, _| name.starts_with(TEMPORARY))?;
+            if folder.starts_with("refs") {
+                folders.extend(self.folders_in(&folder)?);
+            }
         }
         for algorithm in ["sha256", "sha512"] {
             let unnamed = |marked: &HashSet<Digest>, name: &str, age: Duration| {
@@ -55,6 +59,13 @@ impl Store {
             self.sweep(&layers, dry_run, &mut freed, &|name, age| unnamed(&marked.layers, name, age))?;
         }
         Ok(freed)
+    }
+
+    fn folders_in(&self, folder: &str) -> anyhow::Result<Vec<String>> {
+        let path = self.path().join(folder);
+        let list = fs::read_dir(&path).with_context(|| path.display().to_string())?.flatten();
+        let folders = list.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        Ok(folders.filter_map(|it| Some(super::join(folder, &it.file_name().into_string().ok()?))).collect())
     }
 
     fn mark(&self) -> anyhow::Result<Marked> {
