@@ -5,6 +5,7 @@ mod common;
 
 use chain::testing::{needs, parity};
 use common::Stage;
+use rs_cgexec::hierarchy::{Host, Version};
 
 /// Removes the groups of a case when it begins and when it ends, also those
 /// that a failure left.
@@ -19,6 +20,14 @@ clean; trap clean EXIT"#;
 
 fn side_by_side(text: &str) -> chain::testing::Tally {
     let stage = Stage::new("parity");
+    // The cases say `/sys/fs/cgroup/cpu/`; here it may be `cpu,cpuacct`.
+    let mut text = text.to_owned();
+    for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer", "devices"] {
+        if let Some(hierarchy) = Host::read().find(controller).filter(|h| h.version == Version::V1) {
+            let mount = hierarchy.mounts[0].display().to_string();
+            text = text.replace(&format!("/sys/fs/cgroup/{controller}/"), &format!("{mount}/"));
+        }
+    }
     parity(&text.replace("; clean\n", &format!("; {CLEAN}\n")), stage.links())
 }
 
