@@ -41,7 +41,7 @@ fn ours(log: &str) -> Option<String> {
             }
             started = true;
         }
-        let reads = ["O_RDONLY", "PR_CAPBSET_READ", "SIG_BLOCK, NULL", "write(2, ", "rt_sigaction("];
+        let reads = ["O_RDONLY", "PR_CAPBSET_READ", "SIG_BLOCK, NULL", "[RT_1 RT_2]", "write(2, ", "rt_sigaction("];
         if call.ends_with("(INJECTED)") && !payload.contains(pid) && !reads.iter().any(|word| call.contains(word)) {
             return Some(call.to_owned());
         }

@@ -119,7 +119,10 @@ fn there_is_one_thread_and_little_before_the_call() {
     let text = std::fs::read_to_string(&trace).expect("a trace");
     let before: Vec<&str> = text.lines().take_while(|line| !line.contains("unshare(CLONE_NEWNS)")).collect();
     assert!(!before.iter().any(|line| line.contains("clone")), "{text}");
-    assert!(before.len() < 60, "{} calls:\n{}", before.len(), before.join("\n"));
+    // How memory comes is the C library's affair.
+    let memory = ["mmap(", "munmap(", "mprotect(", "brk("];
+    let before: Vec<&str> = before.into_iter().filter(|line| !memory.iter().any(|call| line.contains(call))).collect();
+    assert!(before.len() < 40, "{} calls:\n{}", before.len(), before.join("\n"));
 }
 
 #[test]

@@ -316,6 +316,7 @@ fn normal_strace(text: &str) -> Vec<Line> {
             "write(1, ",
             "write(2, ",
             "rt_sigprocmask(SIG_BLOCK, NULL, ",
+            "rt_sigprocmask(SIG_UNBLOCK, [RT_1 RT_2], ",
             "prctl(PR_CAPBSET_READ, ",
             "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, ",
             "prctl(PR_GET_",
