@@ -254,7 +254,7 @@ fn a_masked_outer_proc_says_what_masks_it() {
     needs!("userns");
     let script =
         "mount --bind /dev/null /proc/uptime; unshare -Urmpf sh -c 'exec \"$T\" --root=\"$ROOT\" --proc -- echo ran'";
-    let ran = Stage::new().sh("-mpfr --mount-proc", script);
+    let ran = Stage::new().sh("-mr", script);
     refused(&ran, "proc: ");
     assert!(ran.stderr.contains("covered at /proc/uptime"), "{}", ran.stderr);
 }
