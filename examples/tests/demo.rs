@@ -201,7 +201,7 @@ fn nothing_is_left_when_the_outermost_process_is_killed() {
     // The script itself, and the outermost link of the chain.
     for killed in ["demo", "rs-unshare"] {
         let stage = Stage::new();
-        let terminal = Terminal::open(&stage, "kill", &format!("{}; echo over", script(&stage)));
+        let terminal = Terminal::open(&stage, killed, &format!("{}; echo over", script(&stage)));
         let id = ask_id(&terminal);
         let pid = match killed {
             "demo" => parent(running(&stage, "rs-unshare").expect("rs-unshare runs")),

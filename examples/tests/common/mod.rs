@@ -139,7 +139,7 @@ impl Terminal {
     /// Waits until the screen holds `text`.
     pub(crate) fn wait_for(&self, text: &str) -> String {
         let mut screen = String::new();
-        let found = within(60, || {
+        let found = within(180, || {
             screen = self.screen();
             screen.contains(text)
         });
