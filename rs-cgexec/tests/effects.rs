@@ -46,8 +46,12 @@ fn a_busy_loop_is_throttled() {
     needs!("root");
     let stage = Stage::new("cpu");
     stage.ok("cgcreate -g cpu:$G; cgset -r cpu.cfs_period_us=100000 -r cpu.cfs_quota_us=30000 $G");
-    stage.sh("timeout 1 cgexec -g cpu:$G sh -c 'while :; do :; done'");
-    assert!(keyed(&stage.read("cpu", "cpu.stat"), "nr_throttled") > 0);
+    // On a machine that is busy with something else a second may not do.
+    let throttled = (0..30).any(|_| {
+        stage.sh("timeout 1 cgexec -g cpu:$G sh -c 'while :; do :; done'");
+        keyed(&stage.read("cpu", "cpu.stat"), "nr_throttled") > 0
+    });
+    assert!(throttled);
 }
 
 #[test]
