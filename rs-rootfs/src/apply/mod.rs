@@ -23,11 +23,13 @@ pub use notes::Notes;
 use crate::tar::{Entry, Kind, Reader};
 use anyhow::{Context, bail};
 use chain::sys;
+use chain::sys::file::{At, FchmodAt};
 use chain::sys::process::Umask;
 use name::{Shown, parts};
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use tree::{Id, Missing, ROOT, Record, Tree};
 use whiteout::Meaning;
@@ -253,6 +255,12 @@ impl Unpacker {
     /// Something cannot be removed.
     pub fn undo(&mut self) -> anyhow::Result<()> {
         let path = self.tree.path(ROOT);
+        if *self.tree.privilege() == Privilege::User {
+            // It may have its own mode already; it is open without permissions.
+            let open = format!("/proc/self/fd/{}", self.tree.fd(0).as_raw_fd());
+            let why = "nobody empties a folder that cannot be written";
+            let _ = sys::quietly(&FchmodAt { dir: At::Cwd, path: OsStr::new(&open), mode: 0o700, why });
+        }
         let fd = tree::open_folder(self.tree.fd(0), b".", nix::fcntl::OFlag::O_RDONLY)
             .map_err(|errno| tree::error("cannot read", &path, errno))?;
         let what = if self.rules.over { remove::What::ThisRun } else { remove::What::All };

@@ -97,6 +97,8 @@ pub(super) struct Tree {
     clock: u64,
     serial: u64,
     device: u64,
+    /// Our own group.
+    gid: u32,
     privilege: Privilege,
 }
 
@@ -116,6 +118,7 @@ impl Tree {
             clock: 0,
             serial: 0,
             device: about.st_dev,
+            gid: nix::unistd::getegid().as_raw(),
             privilege,
         };
         tree.add(ROOT, b"", false);
@@ -219,7 +222,7 @@ impl Tree {
             }
         }
         let setgid = about.st_mode & libc::S_ISGID != 0;
-        let gid = if setgid { about.st_gid } else { nix::unistd::getegid().as_raw() };
+        let gid = if setgid { about.st_gid } else { self.gid };
         self.clock += 1;
         self.node_mut(id).slot = u16::try_from(self.open.len()).unwrap_or(CLOSED);
         self.open.push(Open { fd, path, gid, setgid, node: id, used: self.clock });

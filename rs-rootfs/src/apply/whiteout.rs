@@ -46,6 +46,10 @@ impl Unpacker {
     /// without a name everything in that folder. What this layer made stays,
     /// whatever the order of its entries.
     pub(super) fn white_out(&mut self, above: &[&[u8]], name: Option<&[u8]>) -> anyhow::Result<()> {
+        // Below the first layer there is nothing, unless DIR was not empty.
+        if self.layer == 1 && !self.rules.over {
+            return Ok(());
+        }
         let Some(parent) = self.tree.walk(above, Missing::Tell)? else { return Ok(()) };
         let Some(name) = name else { return self.empty_known(parent) };
         match self.tree.child(parent, name) {

@@ -321,6 +321,11 @@ fn trees() -> Vec<Case> {
         white("hard link to a lower layer", t().hard("h", "f"), &["= h f"]),
         white("a new file leaves the other name alone", t().hard("h", "f").file("f", "new"), &["f h f", "f f new"]),
         layers("an upper layer that only adds keeps the folder's time", over(t().file("a/z", "")), &["t a 1700000000"]),
+        layers(
+            "whiteouts in the lowest layer spare it",
+            vec![t().file("f", "x").file("a/g", "y").file(".wh.f", "").file("a/.wh..wh..opq", "").end()],
+            &["f f x", "f a/g y"],
+        ),
         layers_refused("whiteout of ..", over(t().file(".wh...", "")), "whiteout of '..'"),
         layers_refused("whiteout of .", over(t().file(".wh..", "")), "whiteout of '.'"),
         layers_refused("whiteout of no name", over(t().file(".wh.", "")), "whiteout of ''"),
