@@ -252,9 +252,11 @@ fn mqueue_without_an_ipc_namespace_of_ones_own_says_why() {
 #[test]
 fn a_masked_outer_proc_says_what_masks_it() {
     needs!("userns");
-    let script =
-        "mount --bind /dev/null /proc/uptime; unshare -Urmpf sh -c 'exec \"$T\" --root=\"$ROOT\" --proc -- echo ran'";
-    let ran = Stage::new().sh("-mr", script);
+    // A container whose only procfs is masked, and another one in it.
+    let stage = Stage::new();
+    stage.prepare("mkdir inner");
+    let script = "exec /bin/busybox unshare -Urmpf /rs-mountdev --root=/inner --proc -- /bin/echo ran";
+    let ran = stage.pivoted(ROOTLESS, "--proc --inaccessible=/proc/uptime --bind \"$T\" /rs-mountdev", script);
     refused(&ran, "proc: ");
     assert!(ran.stderr.contains("covered at /proc/uptime"), "{}", ran.stderr);
 }
