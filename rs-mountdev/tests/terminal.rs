@@ -165,7 +165,7 @@ impl Pane {
         let mut command = Command::new("tmux");
         stage.env(&mut command);
         command.arg("-S").arg(&pane.socket).args(["-f", "/dev/null", "new-session", "-d", "-x", "91", "-y", "33"]);
-        let end = format!("({line}); echo ended with $?; sleep 60");
+        let end = format!("({line}); echo ended with $?; exec sleep 60");
         assert!(command.args(["sh", "-c", &end]).status().expect("tmux starts").success());
         pane
     }

@@ -104,6 +104,7 @@ fn help_fits_a_screen() {
 
 #[test]
 fn dir_must_be_empty_or_new() {
+    needs!("root");
     let scratch = Scratch::new();
     let tar = archive(&scratch);
     let dir = scratch.join("d");
@@ -131,6 +132,7 @@ fn dir_must_be_empty_or_new() {
 
 #[test]
 fn force_unpacks_over_and_takes_back_only_its_own() {
+    needs!("root");
     let scratch = Scratch::new();
     let dir = scratch.join("d");
     fs::create_dir_all(dir.join("a/own")).expect("new");
@@ -223,6 +225,7 @@ fn half(scratch: &Scratch, dir: &Path) -> Child {
 
 #[test]
 fn a_signal_leaves_nothing() {
+    needs!("root");
     for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
         let scratch = Scratch::new();
         let mut child = half(&scratch, &scratch.join("d"));
@@ -241,6 +244,7 @@ fn a_signal_leaves_nothing() {
 
 #[test]
 fn a_cut_stream_leaves_nothing() {
+    needs!("root");
     let scratch = Scratch::new();
     let ran: Ran = half(&scratch, &scratch.join("d")).wait_with_output().expect("it ends").into();
     assert_eq!(ran.status, 1);

@@ -106,7 +106,7 @@ impl Terminal {
         let terminal = Self { socket: format!("rs-chain-{name}-{}", std::process::id()) };
         // In a file: the words of this shell would look like something left.
         let file = stage.join(name);
-        fs::write(&file, format!("trap : INT\n{script}\necho \"[ended $?]\"; sleep 1000")).expect("written");
+        fs::write(&file, format!("trap : INT\n{script}\necho \"[ended $?]\"; exec sleep 1000")).expect("written");
         let file = file.display().to_string();
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "sh", &file]);
         terminal
