@@ -56,14 +56,17 @@ type Run = fn(&Called, &Words) -> Result<(), Ended>;
 
 /// The verbs as completions and the man page see them.
 pub fn commands() -> Vec<Command> {
-    let arg = |(short, long, takes): &flags::Flag| {
+    // Of docker's many options those are shown that concern the files.
+    let arg = |verb: &Verb, (short, long, takes): &flags::Flag| {
         let action = if *takes == flags::Takes::Switch { ArgAction::SetTrue } else { ArgAction::Append };
-        let arg = Arg::new(*long).long(*long).action(action);
+        let line = verb.help.lines().find(|line| line.contains(&format!("--{long} ")));
+        let about = line.and_then(|line| line.rsplit_once("  ")).map_or("", |(_, about)| about);
+        let arg = Arg::new(*long).long(*long).action(action).hide(line.is_none()).help(about.to_owned());
         if *short == '\0' { arg } else { arg.short(*short) }
     };
     let command = |verb: Verb| {
         let own = verb.flags.iter().filter(|(_, long, _)| !matches!(*long, "help" | "trace" | "explain"));
-        Command::new(verb.name).about(verb.about).disable_help_flag(true).args(own.map(arg))
+        Command::new(verb.name).about(verb.about).disable_help_flag(true).args(own.map(|flag| arg(&verb, flag)))
     };
     [CREATE, EXPORT, REMOVE].map(command).into()
 }

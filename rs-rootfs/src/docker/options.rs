@@ -24,8 +24,7 @@ pub(crate) const CREATE: Verb = Verb {
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     about: "Create a new container",
     flags: CREATE_FLAGS,
-    help: "\
-      --cidfile string     Write the container ID to the file
+    help: "      --cidfile string     Write the container ID to the file
       --entrypoint string  Overwrite the default ENTRYPOINT of the image
       --help               Print usage
       --name string        Assign a name to the container
@@ -49,8 +48,7 @@ pub(crate) const EXPORT: Verb = Verb {
     usage: "[OPTIONS] CONTAINER",
     about: "Export a container's filesystem as a tar archive",
     flags: &[('o', "output", Text), ('h', "help", Switch), ('\0', "trace", Switch), ('\0', "explain", Switch)],
-    help: "\
-  -o, --output string   Write to a file, instead of STDOUT
+    help: "  -o, --output string   Write to a file, instead of STDOUT
 
 Learning:
       --trace           print the system calls, in strace's notation
@@ -71,8 +69,7 @@ pub(crate) const REMOVE: Verb = Verb {
         ('\0', "trace", Switch),
         ('\0', "explain", Switch),
     ],
-    help: "\
-  -f, --force     Force the removal of a running container (uses SIGKILL)
+    help: "  -f, --force     Force the removal of a running container (uses SIGKILL)
   -l, --link      Remove the specified link
   -v, --volumes   Remove anonymous volumes associated with the container
 
