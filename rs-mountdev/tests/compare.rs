@@ -142,8 +142,17 @@ struct Daemon {
 impl Daemon {
     fn start(folder: &Path) -> Self {
         let socket = format!("unix://{}", folder.join("socket").display());
-        let mut command = Command::new("dockerd");
-        command.args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--host", &socket]);
+        // The daemon binds its data on itself, and leaves that behind.
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "dockerd",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--bridge=none",
+            "--host",
+            &socket,
+        ]);
         command.arg("--data-root").arg(folder.join("data")).arg("--exec-root").arg(folder.join("exec"));
         command.arg("--pidfile").arg(folder.join("pid"));
         let log = std::fs::File::create(folder.join("log")).expect("a log");

@@ -22,7 +22,9 @@ impl Docker {
         let folder = stage.join("dockerd");
         let socket = stage.join("docker.sock");
         std::fs::create_dir_all(&folder).expect("a folder");
-        let mut command = Command::new(find("dockerd").expect("installed"));
+        // The daemon binds its data on itself, and leaves that behind.
+        let mut command = Command::new("unshare");
+        command.arg("--mount").arg(find("dockerd").expect("installed"));
         command.args(["--iptables=false", "--bridge=none", "--storage-driver=vfs", "-H"]);
         command.arg(format!("unix://{}", socket.display())).arg("--data-root").arg(folder.join("data"));
         command.arg("--exec-root").arg(folder.join("exec")).arg("--pidfile").arg(folder.join("pid"));
