@@ -74,19 +74,39 @@ pub(crate) fn build() -> Result<Option<PathBuf>> {
     Ok(Some(folder.join(triple()).join("release")))
 }
 
+/// The part of libunwind.a that Rust's library asks for where panics abort: a
+/// backtrace, of which it finds the end at once (5 is `_URC_END_OF_STACK`).
+const UNWINDER: &str = "\
+int _Unwind_Backtrace(void *step, void *argument) { return 5; }
+unsigned long _Unwind_GetIP(void *context) { return 0; }
+unsigned long _Unwind_GetCFA(void *context) { return 0; }
+void *_Unwind_FindEnclosingFunction(void *address) { return 0; }
+";
+
 /// Has `cargo` build the standard library too, without what prints backtraces:
 /// these programs are stripped, and their panics abort.
 fn from_sources(cargo: &mut Command, compiler: &Path, folder: &Path) -> Result<()> {
-    // The library asks for libunwind.a, of which nothing is used then.
-    let empty = folder.join("empty");
-    std::fs::create_dir_all(&empty)?;
-    std::fs::write(empty.join("libunwind.a"), "!<arch>\n").context("an archive of nothing")?;
+    let unwind = folder.join("unwind");
+    unwinder(&unwind).context("cannot make libunwind.a")?;
     let flags = format!(
         "-Clink-self-contained=no -Ctarget-feature=+crt-static -Crelocation-model=static -L{}",
-        empty.display()
+        unwind.display()
     );
     let linker = format!("CARGO_TARGET_{}_LINKER", triple().to_uppercase().replace('-', "_"));
     cargo.env("RUSTC", compiler).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags).env(linker, "musl-gcc");
     cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
+    Ok(())
+}
+
+/// Makes [`UNWINDER`] in `folder`: Debian's own are made for glibc.
+fn unwinder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let (archive, source, object) = (folder.join("libunwind.a"), folder.join("unwind.c"), folder.join("unwind.o"));
+    std::fs::write(&source, UNWINDER)?;
+    ensure!(
+        Command::new("musl-gcc").arg("-c").arg(&source).arg("-o").arg(&object).status()?.success(),
+        "musl-gcc failed"
+    );
+    ensure!(Command::new("ar").arg("rc").args([&archive, &object]).status()?.success(), "ar failed");
     Ok(())
 }
