@@ -1,5 +1,6 @@
 //! Messages: `NAME: cannot X OBJECT: reason`, one line, one write, once.
 
+use crate::errno_text::TEXTS;
 use crate::name::name;
 use nix::errno::Errno;
 use std::fmt;
@@ -36,13 +37,12 @@ impl fmt::Display for SysError {
 
 impl std::error::Error for SysError {}
 
-/// The C library's text for `errno`: what the originals print.
+/// glibc's text for `errno`, which the originals print, whichever C library
+/// this program has.
 pub fn strerror(errno: Errno) -> String {
-    let text = std::io::Error::from_raw_os_error(errno as i32).to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    let number = errno as i32;
+    let text = usize::try_from(number).ok().and_then(|number| TEXTS.get(number)).copied().unwrap_or_default();
+    if text.is_empty() { format!("Unknown error {number}") } else { text.to_owned() }
 }
 
 /// `text` with control characters escaped, for names that come from outside

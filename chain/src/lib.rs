@@ -8,6 +8,7 @@
 pub mod args;
 pub mod capability;
 pub mod child;
+mod errno_text;
 pub mod error;
 pub mod exec;
 pub mod getopt;

@@ -52,6 +52,10 @@ fn everywhere(tool: &str, args: &[&str], call: &str, errno: &str, statuses: &[i3
         }
         missed = 0;
         places += 1;
+        // musl makes some of these itself, and looks at no answer.
+        if call == "rt_sigprocmask" && ran.status == 0 && std::env::var_os("RS_BIN").is_some() {
+            continue;
+        }
         let about = format!("{tool} {args:?} {call} {errno} {when}: {} {}{}", ran.status, ran.stdout, ran.stderr);
         assert!(statuses.contains(&ran.status), "{about}");
         assert!(ran.stderr.starts_with(&format!("{tool}: ")), "{about}");
