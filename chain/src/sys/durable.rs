@@ -9,46 +9,6 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::fd::AsRawFd;
 
-/// Declares a call on one descriptor.
-macro_rules! fd_call {
-    (
-        $(#[$doc:meta])* $name:ident, $syscall:literal, $cannot:literal, $why:literal,
-        { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? },
-        |$self:ident, $f:ident| $notation:expr, $sys:expr
-    ) => {
-        $(#[$doc])*
-        pub struct $name<'a> {
-            /// The file.
-            pub fd: Fd<'a>,
-            $( $(#[$fdoc])* pub $field: $type, )*
-        }
-
-        impl fmt::Display for $name<'_> {
-            fn fmt(&$self, $f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $notation
-            }
-        }
-
-        impl Call for $name<'_> {
-            type Out = ();
-            const NAME: &'static str = $syscall;
-            fn why(&self) -> String {
-                $why.to_owned()
-            }
-            fn cannot(&self) -> String {
-                format!(concat!($cannot, " {}"), self.fd.path.display())
-            }
-            fn enter(&$self) -> nix::Result<()> {
-                #[allow(unsafe_code)]
-                // SAFETY: the descriptor is open as long as `self`; the rest
-                // are integers.
-                let result = unsafe { $sys };
-                check(result).map(drop)
-            }
-        }
-    };
-}
-
 fd_call!(
     /// fsync(2), of a file or of a folder's names.
     Fsync, "fsync", "cannot write to the disk:",

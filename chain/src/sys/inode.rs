@@ -126,45 +126,6 @@ impl Call for MknodAt<'_> {
     }
 }
 
-/// Declares a call on an open file that takes integers and gives nothing back.
-macro_rules! fd_call {
-    (
-        $(#[$doc:meta])* $name:ident, $syscall:literal, $cannot:literal, $why:literal,
-        { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? },
-        |$self:ident, $f:ident| $notation:expr, $sys:expr
-    ) => {
-        $(#[$doc])*
-        pub struct $name<'a> {
-            /// The file.
-            pub fd: Fd<'a>,
-            $( $(#[$fdoc])* pub $field: $type, )*
-        }
-
-        impl fmt::Display for $name<'_> {
-            fn fmt(&$self, $f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $notation
-            }
-        }
-
-        impl Call for $name<'_> {
-            type Out = ();
-            const NAME: &'static str = $syscall;
-            fn why(&self) -> String {
-                $why.to_owned()
-            }
-            fn cannot(&self) -> String {
-                format!(concat!($cannot, " {}"), self.fd.path.display())
-            }
-            fn enter(&$self) -> nix::Result<()> {
-                #[allow(unsafe_code)]
-                // SAFETY: every argument is an integer.
-                let result = unsafe { $sys };
-                check(result).map(drop)
-            }
-        }
-    };
-}
-
 fd_call!(
     /// fchown(2).
     Fchown, "fchown", "cannot change the owner of",

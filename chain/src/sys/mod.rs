@@ -3,6 +3,47 @@
 //! of tracing, so message, trace and lesson cannot drift apart.
 #![allow(clippy::disallowed_methods, reason = "this is the room that may")]
 
+/// Declares a call on one descriptor that gives nothing back. Before the
+/// modules, which see it from here on.
+macro_rules! fd_call {
+    (
+        $(#[$doc:meta])* $name:ident, $syscall:literal, $cannot:literal, $why:literal,
+        { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? },
+        |$self:ident, $f:ident| $notation:expr, $sys:expr
+    ) => {
+        $(#[$doc])*
+        pub struct $name<'a> {
+            /// The file.
+            pub fd: Fd<'a>,
+            $( $(#[$fdoc])* pub $field: $type, )*
+        }
+
+        impl fmt::Display for $name<'_> {
+            fn fmt(&$self, $f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $notation
+            }
+        }
+
+        impl Call for $name<'_> {
+            type Out = ();
+            const NAME: &'static str = $syscall;
+            fn why(&self) -> String {
+                $why.to_owned()
+            }
+            fn cannot(&self) -> String {
+                format!(concat!($cannot, " {}"), self.fd.path.display())
+            }
+            fn enter(&$self) -> nix::Result<()> {
+                #[allow(unsafe_code)]
+                // SAFETY: the descriptor is open as long as `self`; the rest
+                // are integers.
+                let result = unsafe { $sys };
+                check(result).map(drop)
+            }
+        }
+    };
+}
+
 pub mod caps;
 pub mod cgroup;
 pub mod durable;
