@@ -21,7 +21,7 @@ pub(crate) fn check() -> Result<()> {
     kind("help", helps());
     kind("paths in CONTRIBUTING", contributing());
     kind("commands of the README", readme::run_blocks());
-    kind("translation of the README", readme::compare_translation());
+    kind("translations", readme::compare_translations());
     if !mistakes.is_empty() {
         bail!("the documents are not true:\n{}", mistakes.join("\n"));
     }

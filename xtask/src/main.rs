@@ -21,7 +21,7 @@ Usage: cargo xtask TASK
 
   man          write the man pages to target/man
   completions  write the completions of bash, zsh and fish to target/completions
-  documents    write both and check them, the README's commands and its translation
+  documents    write both and check them, the README's commands, the translations
   dist         build the static programs and their archive, to target/dist
   deb          build the Debian package, to target/dist
 ";

@@ -1,4 +1,4 @@
-//! The README: its commands do what it shows, its translation is in step.
+//! The READMEs: their commands do what they show, their translations are in step.
 
 use crate::{target, top};
 use anyhow::{Context, Result, bail};
@@ -164,33 +164,43 @@ fn matched(shown: &[&str], printed: &[String]) -> Result<usize> {
     }
 }
 
-/// Compares README.ja.md with README.md: made from this very text, with the
-/// same blocks, the same words in code and the same links.
-pub(crate) fn compare_translation() -> Result<Vec<String>> {
-    let original = std::fs::read_to_string(top().join("README.md"))?;
-    let translation = std::fs::read_to_string(top().join("README.ja.md"))?;
+/// Compares each README.ja.md with the README.md beside it: made from this very
+/// text, with the same blocks, the same words in code and the same links.
+pub(crate) fn compare_translations() -> Result<Vec<String>> {
+    let mut mistakes = Vec::new();
+    for file in documents()?.iter().filter(|file| file.ends_with("README.md")) {
+        let translated = file.with_extension("ja.md");
+        let name = translated.strip_prefix(top()).unwrap_or(&translated).display();
+        let original = std::fs::read_to_string(file)?;
+        let translation = std::fs::read_to_string(&translated).with_context(|| format!("cannot read {name}"))?;
+        mistakes.extend(compare(&original, &translation).into_iter().map(|mistake| format!("{name}: {mistake}")));
+    }
+    Ok(mistakes)
+}
+
+fn compare(original: &str, translation: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     let digest = Sha256::digest(original.as_bytes()).iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     });
-    let first = translation.lines().next().unwrap_or_default();
-    if !first.contains(&digest) {
-        mistakes.push(format!("README.ja.md does not begin with <!-- README.md sha256: {digest} -->"));
+    if !translation.lines().next().unwrap_or_default().contains(&digest) {
+        mistakes.push(format!("does not begin with <!-- README.md sha256: {digest} -->"));
     }
     let code = |text| blocks(text).iter().map(|block| block.lines.join("\n")).collect::<Vec<_>>();
-    for (ours, theirs) in code(&original).iter().zip(&code(&translation)).filter(|(a, b)| a != b) {
-        mistakes.push(format!("a block differs:\n{ours}\n--\n{theirs}"));
-    }
-    if code(&original).len() != code(&translation).len() {
+    let (ours, theirs) = (code(original), code(translation));
+    if ours.len() != theirs.len() {
         mistakes.push("the blocks are not as many".to_owned());
     }
+    mistakes.extend(
+        ours.iter().zip(&theirs).filter(|(a, b)| a != b).map(|(a, b)| format!("a block differs:\n{a}\n--\n{b}")),
+    );
     for (what, read) in [("code", in_code as fn(&str) -> BTreeSet<String>), ("link", links)] {
-        let (ours, theirs) = (read(&original), read(&translation));
-        mistakes.extend(ours.difference(&theirs).map(|word| format!("the translation lacks the {what} {word}")));
-        mistakes.extend(theirs.difference(&ours).map(|word| format!("only the translation has the {what} {word}")));
+        let (ours, theirs) = (read(original), read(translation));
+        mistakes.extend(ours.difference(&theirs).map(|word| format!("lacks the {what} {word}")));
+        mistakes.extend(theirs.difference(&ours).map(|word| format!("has a {what} that is not there: {word}")));
     }
-    Ok(mistakes)
+    mistakes
 }
 
 /// The words between backticks, outside of blocks.
@@ -229,6 +239,15 @@ mod tests {
         assert_eq!(used(&["a", "...", "z", "$ next"], &["a", "b", "c", "z"]), Some(3));
         assert_eq!(used(&["...", "$ next"], &["a"]), Some(1));
         assert_eq!(used(&["...", "z", "$ next"], &["a"]), None);
+    }
+
+    #[test]
+    fn a_translation_keeps_words_and_links() {
+        let named = |mistakes: Vec<String>| {
+            mistakes.iter().map(|m| m.split('<').next().unwrap_or("").to_owned()).collect::<Vec<_>>()
+        };
+        let found = named(compare("a `x` [l](t)\n", "b `y` [m](t)\n"));
+        assert_eq!(found, ["does not begin with ", "lacks the code x", "has a code that is not there: y"]);
     }
 
     #[test]
