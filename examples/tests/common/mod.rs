@@ -105,8 +105,10 @@ impl Terminal {
     pub(crate) fn open(stage: &Stage, name: &str, script: &str) -> Self {
         let terminal = Self { socket: format!("rs-chain-{name}-{}", std::process::id()) };
         // In a file: the words of this shell would look like something left.
+        // One Ctrl-C too many must not take the screen away at the end.
         let file = stage.join(name);
-        fs::write(&file, format!("trap : INT\n{script}\necho \"[ended $?]\"; exec sleep 1000")).expect("written");
+        fs::write(&file, format!("trap : INT\n{script}\nset -- $?; trap '' INT; echo \"[ended $1]\"; exec sleep 1000"))
+            .expect("written");
         let file = file.display().to_string();
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "sh", &file]);
         terminal
