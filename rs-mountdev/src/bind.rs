@@ -119,7 +119,7 @@ pub fn bind(root: &Root, source: Source, place: &Place, change: Change) -> Resul
         return bind_by_name(root, &source, place, change);
     };
     let mount = Fd { fd: tree.as_fd(), path: &source.path };
-    let early = set_attr(mount, change, &place.name)?;
+    let early = set_attr(mount, change, true, &place.name)?;
     let call = MoveMount { mount, target: place.as_fd() };
     match quietly(&call) {
         Ok(()) => {}
@@ -129,19 +129,21 @@ pub fn bind(root: &Root, source: Source, place: &Place, change: Change) -> Resul
         Err(errno) => Err(refusal(&call, errno)).at(&place.name)?,
     }
     if !early {
-        remount(mount, change, &place.name)?;
+        set_attr_late(mount, change, &place.name)?;
     }
     Ok(tree)
 }
 
-/// Sets the flags of the mount whose root is `mount`; `false` where the
-/// kernel has no such call (before Linux 5.12).
-fn set_attr(mount: Fd<'_>, change: Change, place: &Path) -> Result<bool, Error> {
+/// Sets the flags of the mount whose root is `mount`, and where it is the copy
+/// of a shared one makes it a `slave`: what a later step, or COMMAND, mounts
+/// on it does not appear outside. `false` where the kernel has no such call
+/// (before Linux 5.12).
+fn set_attr(mount: Fd<'_>, change: Change, slave: bool, place: &Path) -> Result<bool, Error> {
     let Change { set, clear, recursive } = change;
     if set == MountAttr::NONE && clear == MountAttr::NONE {
         return Ok(true);
     }
-    let call = MountSetattr { mount, set, clear, recursive };
+    let call = MountSetattr { mount, set, clear, slave, recursive };
     match quietly(&call) {
         Ok(()) => Ok(true),
         Err(reason) if is_missing(reason) => Ok(false),
@@ -155,7 +157,30 @@ fn set_attr(mount: Fd<'_>, change: Change, place: &Path) -> Result<bool, Error> 
 /// # Errors
 /// The kernel's reason.
 pub fn change_flags(mount: Fd<'_>, change: Change, place: &Path) -> Result<(), Error> {
-    if set_attr(mount, change, place)? { Ok(()) } else { remount(mount, change, place) }
+    if set_attr(mount, change, false, place)? { Ok(()) } else { remount(mount, change, place) }
+}
+
+/// Before Linux 5.12: what [`set_attr`] does, on a mount that is attached
+/// already.
+fn set_attr_late(mount: Fd<'_>, change: Change, place: &Path) -> Result<(), Error> {
+    if change.set == MountAttr::NONE && change.clear == MountAttr::NONE {
+        return Ok(());
+    }
+    let target = magic(mount.fd, place)?;
+    let recursive = if change.recursive { libc::MS_REC } else { 0 };
+    old_mount(
+        &Mount {
+            source: None,
+            target: target.as_os_str(),
+            fstype: None,
+            flags: libc::MS_SLAVE | recursive,
+            data: None,
+            why: "what is mounted on it later does not appear outside, where the same files were mounted",
+        },
+        "cannot change the propagation of the mount".to_owned(),
+        place,
+    )?;
+    remount(mount, change, place)
 }
 
 /// Before Linux 5.2: mount(2) with `MS_BIND`.
@@ -180,7 +205,7 @@ fn bind_by_name(root: &Root, source: &Source, place: &Place, change: Change) -> 
     if !covered || (again.stat.st_dev, again.stat.st_ino) != (source.stat.st_dev, source.stat.st_ino) {
         return Err(Error::refused(&place.name, Why::NotThere));
     }
-    remount(again.as_fd(), change, &place.name)?;
+    set_attr_late(again.as_fd(), change, &place.name)?;
     Ok(again.fd)
 }
 
@@ -189,10 +214,11 @@ fn bind_by_name(root: &Root, source: &Source, place: &Place, change: Change) -> 
 /// # Errors
 /// The kernel's reason.
 pub fn old_mount(call: &Mount<'_>, what: String, place: &Path) -> Result<(), Error> {
-    quietly(call).map_err(|errno| {
+    let result = quietly(call).map_err(|errno| {
         let hint = call.fstype.map_or_else(|| chain::hint::mount(errno), |fstype| chain::hint::fresh(fstype, errno));
-        Error::Step { place: place.display().to_string(), source: SysError { what, errno, hint } }
-    })
+        SysError { what, errno, hint }
+    });
+    result.at(place)
 }
 
 /// Opens a place again after a mount: the descriptor from before still is
@@ -214,9 +240,6 @@ pub fn reopen(root: &Root, place: &Place) -> Result<Place, Error> {
 /// is not given, so those that are there are read first; and one mount at a
 /// time.
 fn remount(mount: Fd<'_>, change: Change, place: &Path) -> Result<(), Error> {
-    if change.set == MountAttr::NONE && change.clear == MountAttr::NONE {
-        return Ok(());
-    }
     remount_one(mount.fd, change, place)?;
     if !change.recursive {
         return Ok(());
@@ -271,6 +294,9 @@ fn remount_one(mount: BorrowedFd<'_>, change: Change, place: &Path) -> Result<()
     )
 }
 
+/// statfs(2); rustix has no name for it. Linux 5.10.
+const ST_NOSYMFOLLOW: StatVfsMountFlags = StatVfsMountFlags::from_bits_retain(0x2000);
+
 /// The flags of the mount that `fd` is on.
 fn flags_of(fd: BorrowedFd<'_>) -> rustix::io::Result<MountAttr> {
     let there = rustix::fs::fstatvfs(fd)?.f_flag;
@@ -280,6 +306,7 @@ fn flags_of(fd: BorrowedFd<'_>) -> rustix::io::Result<MountAttr> {
         (StatVfsMountFlags::NOSUID, MountAttr::NOSUID),
         (StatVfsMountFlags::NODEV, MountAttr::NODEV),
         (StatVfsMountFlags::NOEXEC, MountAttr::NOEXEC),
+        (ST_NOSYMFOLLOW, MountAttr::NOSYMFOLLOW),
     ] {
         if there.contains(flag) {
             attr = attr.and(bit);

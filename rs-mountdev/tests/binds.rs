@@ -97,6 +97,26 @@ fn binds_work_in_the_order_given() {
 }
 
 #[test]
+fn what_is_mounted_on_a_bind_does_not_appear_outside() {
+    needs!("userns", "strace");
+    // The source is shared, the root is not.
+    let script = "mount -t tmpfs s \"$OUT\"; mkdir \"$OUT/x\" \"$OUT/s\" \"$OUT/file\"; mount --make-shared \"$OUT\"; mount -t tmpfs s \"$OUT/s\"; \
+        $BEFORE \"$T\" --root=\"$ROOT\" --bind \"$OUT\" /d --tmpfs=/d/x --tmpfs=/d/s/new --device=/dev/zero:/z -- \
+        sh -c 'mount -t tmpfs late \"$ROOT/d/file\"; grep -c \" $ROOT/d\" /proc/self/mountinfo'; grep -c \" $OUT\" /proc/self/mountinfo; \
+        mount -t tmpfs l \"$OUT/file\"; grep -c \" $ROOT/d/file\" /proc/self/mountinfo";
+    let without = |calls: &str| {
+        format!("BEFORE='strace -f -qq -o /dev/null -e trace={calls} -e inject={calls}:error=ENOSYS'; {script}")
+    };
+    for script in [script.to_owned(), without("mount_setattr"), without("open_tree,mount_setattr,move_mount,fsopen")] {
+        let stage = Stage::new();
+        let ran = stage.sh("-mr --propagation private", &script);
+        // Inside: d, s, x, s/new, file. Outside: itself and s. What is
+        // mounted outside later is seen inside.
+        assert_eq!(ran.stdout, "5\n2\n2\n", "{script}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn sources_are_taken_before_the_first_mount() {
     needs!("userns");
     let stage = Stage::new();

@@ -17,6 +17,7 @@ const MOUNT_FLAGS: &[(u64, &str)] = &[
     (libc::MS_NODEV, "MS_NODEV"),
     (libc::MS_NOEXEC, "MS_NOEXEC"),
     (libc::MS_REMOUNT, "MS_REMOUNT"),
+    (libc::MS_NOSYMFOLLOW, "MS_NOSYMFOLLOW"),
     (libc::MS_NOATIME, "MS_NOATIME"),
     (libc::MS_BIND, "MS_BIND"),
     (libc::MS_MOVE, "MS_MOVE"),

@@ -144,6 +144,8 @@ impl MountAttr {
     pub const NOEXEC: Self = Self(8);
     /// Access times are not written.
     pub const NOATIME: Self = Self(0x10);
+    /// Symbolic links are not followed. Linux 5.10.
+    pub const NOSYMFOLLOW: Self = Self(0x0020_0000);
 
     const TABLE: &'static [(u64, &'static str)] = &[
         (1, "MOUNT_ATTR_RDONLY"),
@@ -152,6 +154,7 @@ impl MountAttr {
         (8, "MOUNT_ATTR_NOEXEC"),
         (0x10, "MOUNT_ATTR_NOATIME"),
         (0x20, "MOUNT_ATTR_STRICTATIME"),
+        (0x0020_0000, "MOUNT_ATTR_NOSYMFOLLOW"),
     ];
 
     /// These flags and `others`.
@@ -173,8 +176,10 @@ impl MountAttr {
 
     /// The same flags for mount(2).
     pub fn as_ms(self) -> u64 {
+        let others = [(Self::NOATIME, libc::MS_NOATIME), (Self::NOSYMFOLLOW, libc::MS_NOSYMFOLLOW)];
+        let others = others.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, ms)| ms);
         // RDONLY to NOEXEC are the same four bits there.
-        u64::from(self.0 & 0xf) | if self.has(Self::NOATIME) { libc::MS_NOATIME } else { 0 }
+        others.fold(u64::from(self.0 & 0xf), |all, ms| all | ms)
     }
 }
 
@@ -202,6 +207,9 @@ pub struct MountSetattr<'a> {
     pub set: MountAttr,
     /// Flags to clear.
     pub clear: MountAttr,
+    /// Whether what is mounted on it is to stay here from now on: it gets the
+    /// mounts of those it was shared with, and gives them none.
+    pub slave: bool,
     /// Whether the mounts below change too: all of them or none.
     pub recursive: bool,
 }
@@ -216,9 +224,10 @@ impl fmt::Display for MountSetattr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags = Flags { bits: self.flags(), table: OPEN_TREE_FLAGS };
         let Self { mount, set, clear, .. } = self;
+        let propagation = if self.slave { "MS_SLAVE" } else { "0 /* MS_??? */" };
         write!(
             f,
-            "mount_setattr({mount}, \"\", {flags}, {{attr_set={set}, attr_clr={clear}, propagation=0 /* MS_??? */, userns_fd=0}}, 32"
+            "mount_setattr({mount}, \"\", {flags}, {{attr_set={set}, attr_clr={clear}, propagation={propagation}, userns_fd=0}}, 32"
         )
     }
 }
@@ -236,7 +245,8 @@ impl Call for MountSetattr<'_> {
         crate::hint::mount(errno)
     }
     fn enter(&self) -> nix::Result<()> {
-        let attr = Attr { set: self.set.0.into(), clear: self.clear.0.into(), propagation: 0, userns_fd: 0 };
+        let propagation = if self.slave { libc::MS_SLAVE } else { 0 };
+        let attr = Attr { set: self.set.0.into(), clear: self.clear.0.into(), propagation, userns_fd: 0 };
         let fd = self.mount.fd.as_raw_fd();
         #[allow(unsafe_code)]
         // SAFETY: `attr` is the structure the call reads, of the size it is
@@ -315,11 +325,14 @@ mod tests {
             "move_mount(0</a>, \"\", 0</a>, \"\", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH"
         );
         let set = MountAttr::NOSUID.and(MountAttr::NOEXEC);
-        assert_eq!(
-            MountSetattr { mount: fd, set, clear: MountAttr::NONE, recursive: false }.to_string(),
-            "mount_setattr(0</a>, \"\", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC, attr_clr=0, \
-             propagation=0 /* MS_??? */, userns_fd=0}, 32"
-        );
+        let call = |slave| MountSetattr { mount: fd, set, clear: MountAttr::NONE, slave, recursive: false }.to_string();
+        let wanted = |propagation| {
+            format!(
+                "mount_setattr(0</a>, \"\", AT_EMPTY_PATH, {{attr_set=MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOEXEC, attr_clr=0, \
+                 propagation={propagation}, userns_fd=0}}, 32"
+            )
+        };
+        assert_eq!((call(false), call(true)), (wanted("0 /* MS_??? */"), wanted("MS_SLAVE")));
         let pivot = PivotRoot { new: OsStr::new("."), old: OsStr::new(".") };
         assert_eq!(pivot.to_string(), "pivot_root(\".\", \".\"");
     }
