@@ -1,15 +1,18 @@
 //! Why COMMAND was not started.
 
-use chain::error::strerror;
+use chain::error::{escaped, strerror};
 use chain::exec::ExecError;
 use chain::output::OutputError;
 use chain::{Failure, SysError};
 use nix::errno::Errno;
+use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The status of every failure before COMMAND runs.
 pub const FAILURE: u8 = 125;
+/// The status where COMMAND is there, and is not started.
+const FOUND_BUT_NOT_STARTED: u8 = 126;
 
 /// Why COMMAND was not started.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,14 @@ pub enum Error {
     /// COMMAND itself.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// COMMAND leads out of the new root.
+    #[error("failed to execute {}: {} leads through a link of procfs", program.display(), file.display())]
+    Outside {
+        /// Its name, as given.
+        program: OsString,
+        /// What of it leads there: itself, or its interpreter.
+        file: PathBuf,
+    },
     /// `--dry-run` could not print.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -53,6 +64,8 @@ pub enum Why {
     SymbolicLink,
     /// A link to nothing.
     Dangling,
+    /// A link of procfs on the way, which may lead anywhere.
+    MagicLink,
     /// Something else where a folder is wanted.
     NotDirectory,
     /// A folder where something else is wanted.
@@ -91,12 +104,14 @@ impl fmt::Display for Why {
                 return write!(f, "the mount at {point} is shared: new mounts would appear in other namespaces");
             }
             Self::TerminalUnreachable(name) => return write!(f, "the terminal is not reachable as {name}"),
-            Self::OtherLink(text) => return write!(f, "exists and leads to {text}"),
+            // The image's words, which must not make lines of their own.
+            Self::OtherLink(text) => return write!(f, "exists and leads to {}", escaped(text)),
             Self::Empty => "the path is empty",
             Self::IsSlash => "is the root of this process",
             Self::IsRoot => "is the root itself",
             Self::SymbolicLink => "is a symbolic link",
             Self::Dangling => "is a symbolic link to nothing",
+            Self::MagicLink => "leads through a link of procfs",
             Self::NotDirectory => "is not a directory",
             Self::Directory => "is a directory",
             Self::NotDevice => "is not a device",
@@ -116,8 +131,13 @@ impl fmt::Display for Why {
 impl Error {
     /// `why` at `place`.
     pub fn refused(place: impl AsRef<Path>, why: Why) -> Self {
-        Self::Refused { place: place.as_ref().display().to_string(), why }
+        Self::Refused { place: shown(place.as_ref()), why }
     }
+}
+
+/// A place in the root, for messages; the root itself is called by its option.
+fn shown(place: &Path) -> String {
+    if place.as_os_str().is_empty() { "--root".to_owned() } else { place.display().to_string() }
 }
 
 /// Names the place of a refused call.
@@ -131,7 +151,7 @@ pub trait AtPlace<T> {
 
 impl<T> AtPlace<T> for Result<T, SysError> {
     fn at(self, place: impl AsRef<Path>) -> Result<T, Error> {
-        self.map_err(|source| Error::Step { place: place.as_ref().display().to_string(), source })
+        self.map_err(|source| Error::Step { place: shown(place.as_ref()), source })
     }
 }
 
@@ -150,6 +170,7 @@ impl Failure for Error {
     fn status(&self) -> u8 {
         match self {
             Self::Exec(error) => error.status(),
+            Self::Outside { .. } => FOUND_BUT_NOT_STARTED,
             _ => FAILURE,
         }
     }

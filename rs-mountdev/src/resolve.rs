@@ -33,7 +33,11 @@ pub enum Missing {
 /// nothing can be made.
 pub fn resolve(root: &Root, dest: &OsStr, missing: Missing) -> Result<Place, Error> {
     let name = Path::new(dest);
+    // A slash at the end would want a folder, also where a file was made for
+    // it the time before.
+    let dest = name.components().as_path().as_os_str();
     let refused = |reason| match reason {
+        Refusal::Errno(Errno::EXDEV) => Error::refused(name, Why::MagicLink),
         Refusal::Errno(errno) => Error::refused(name, Why::Errno(errno)),
         Refusal::Dangling => Error::refused(name, Why::Dangling),
         Refusal::KernelFs => Error::refused(name, Why::InKernelFs),
@@ -42,7 +46,7 @@ pub fn resolve(root: &Root, dest: &OsStr, missing: Missing) -> Result<Place, Err
     let found = match by_kernel(root, dest) {
         Some(Ok(found)) => found,
         Some(Err(Errno::ENOENT)) | None => Walk::new(root, dest, missing).run().map_err(refused)?,
-        Some(Err(errno)) => return Err(Error::refused(name, Why::Errno(errno))),
+        Some(Err(errno)) => return Err(refused(errno.into())),
     };
     if root.is(found.0.as_fd())? {
         return Err(Error::refused(name, Why::IsRoot));
@@ -54,18 +58,36 @@ pub fn resolve(root: &Root, dest: &OsStr, missing: Missing) -> Result<Place, Err
 /// By openat2; `None` where there is no such call (or an old seccomp filter
 /// that does not know it).
 fn by_kernel(root: &Root, dest: &OsStr) -> Option<Result<(OwnedFd, Stat), Errno>> {
-    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let open = |how| {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        rustix::fs::openat2(root.as_fd().fd, dest, flags, Mode::empty(), how).map_err(errno)
+    };
     for _ in 0..TRIES {
-        let opened = rustix::fs::openat2(root.as_fd().fd, dest, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how);
-        match opened.map_err(errno) {
+        match open(ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS) {
             Ok(fd) => return Some(rustix::fs::fstat(&fd).map_err(errno).map(|stat| (fd, stat))),
             Err(Errno::ENOSYS | Errno::EPERM) => return None,
             // Something was renamed meanwhile, and the path has `..`.
             Err(Errno::EAGAIN) => {}
+            // A loop or a magic link: which of them is all that this asks.
+            Err(Errno::ELOOP) => {
+                let is_loop = matches!(open(ResolveFlags::IN_ROOT), Err(Errno::ELOOP));
+                return Some(Err(if is_loop { Errno::ELOOP } else { Errno::EXDEV }));
+            }
             Err(errno) => return Some(Err(errno)),
         }
     }
     Some(Err(Errno::EAGAIN))
+}
+
+/// Whether `path` leads through a magic link, out of `root`.
+pub fn leads_out(root: &Root, path: &OsStr) -> bool {
+    let found = by_kernel(root, path).unwrap_or_else(|| {
+        Walk::new(root, path, Missing::Refuse).run().map_err(|reason| match reason {
+            Refusal::Errno(errno) => errno,
+            _ => Errno::ENOENT,
+        })
+    });
+    matches!(found, Err(Errno::EXDEV))
 }
 
 enum Refusal {
@@ -116,17 +138,28 @@ impl<'a> Walk<'a> {
     }
 
     fn put_in_front(&mut self, text: &OsStr, from_link: bool) {
-        for part in text.as_bytes().split(|b| *b == b'/').rev() {
-            if !part.is_empty() && part != b"." {
-                self.rest.push_front(Component { name: OsStr::from_bytes(part).to_owned(), from_link });
+        for (i, part) in text.as_bytes().split(|b| *b == b'/').rev().enumerate() {
+            // At the end of a text these say that it leads to a folder.
+            let is_empty = part.is_empty() || part == b".";
+            if is_empty && i > 0 {
+                continue;
             }
+            let name = if is_empty { OsStr::new(".") } else { OsStr::from_bytes(part) };
+            self.rest.push_front(Component { name: name.to_owned(), from_link });
         }
     }
 
     fn run(mut self) -> Result<(OwnedFd, Stat), Refusal> {
+        // One byte of the kernel's limit is for the end.
+        if self.dest.as_os_str().len() > libc::PATH_MAX.unsigned_abs() as usize - 1 {
+            return Err(Errno::ENAMETOOLONG.into());
+        }
         let start = look(self.root.as_fd().fd, OsStr::new("."))?;
         self.stack.push(start);
         while let Some(component) = self.rest.pop_front() {
+            if component.name == "." {
+                continue;
+            }
             if component.name == ".." {
                 if self.stack.len() > 1 {
                     self.stack.pop();

@@ -97,6 +97,19 @@ fn binds_work_in_the_order_given() {
 }
 
 #[test]
+fn a_slash_at_the_end_of_a_destination_does_not_matter() {
+    needs!("userns");
+    // Nor does it in the run after, which finds what the first one made.
+    let stage = Stage::new();
+    stage.prepare("ln -s made link");
+    let options = "--ro-bind /etc/passwd /made/ --bind /etc/hosts /a/b/. --tmpfs=/t// --inaccessible=/link/";
+    for _ in 0..2 {
+        let out = ok(stage.pivoted(ROOTLESS, options, "test -f /a/b && test -d /t && wc -c < /made"));
+        assert_eq!(out.trim(), "0");
+    }
+}
+
+#[test]
 fn what_is_mounted_on_a_bind_does_not_appear_outside() {
     needs!("userns", "strace");
     // The source is shared, the root is not.
