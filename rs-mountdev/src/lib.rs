@@ -10,6 +10,7 @@ pub mod action;
 pub mod bind;
 pub mod cgroup;
 pub mod cli;
+pub mod command;
 pub mod device;
 pub mod error;
 pub mod fresh;
@@ -52,9 +53,6 @@ pub fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let mask = make(&Umask { mask: 0, why: "what is made in the root has the mode that is asked for" }).at("umask")?;
     set_up(cli, &actions)?;
     make(&Umask { mask, why: "the program gets the umask that we were given" }).at("umask")?;
-    if cli.flags.new_session {
-        leave::new_session()?;
-    }
     match chain::exec(&cli.flags.command)? {}
 }
 
@@ -92,11 +90,17 @@ fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
         change_flags(work.root.as_fd(), change, "--read-only".as_ref())?;
     }
     work.verify()?;
-    // Before the pivot, as older kernels need the outer proc for it.
+    // Before the pivot: older kernels need the outer proc for the one, and
+    // the other may look at the terminal.
     leave::close_descriptors(flags.preserve_fds)?;
+    if flags.new_session {
+        say("--new-session: leave the session");
+        leave::new_session()?;
+    }
     if flags.pivot {
         say("--pivot: make it the root of this mount namespace");
-        return leave::pivot(&work.root);
+        leave::pivot(&work.root)?;
+        return command::stays_inside(&work.root, &flags.command);
     }
     if flags.read_only { still_leads_there(&work.root, &flags.root) } else { Ok(()) }
 }
@@ -139,8 +143,8 @@ fn dry_run(cli: &Cli, actions: &[Action]) -> Result<ExitCode, Error> {
     lines.extend(actions.iter().map(ToString::to_string));
     let last = [
         (flags.read_only, "--read-only: make the root read-only"),
-        (flags.pivot, "--pivot: make it the root of this mount namespace"),
         (flags.new_session, "--new-session: leave the session"),
+        (flags.pivot, "--pivot: make it the root of this mount namespace"),
     ];
     lines.extend(last.iter().filter(|(asked, _)| *asked).map(|(_, line)| (*line).to_owned()));
     let words: Vec<String> = flags.command.iter().map(|word| word.display().to_string()).collect();

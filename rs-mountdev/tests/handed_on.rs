@@ -149,6 +149,21 @@ fn a_new_session_has_no_terminal() {
 }
 
 #[test]
+fn a_new_session_does_not_ask_the_image_for_the_terminal() {
+    needs!("userns");
+    // A leader looks whether it has a terminal: a fifo would wait for ever.
+    for prepare in ["mkdir dev; mkfifo dev/tty", "true"] {
+        let stage = Stage::new();
+        stage.prepare(prepare);
+        let mut command = Command::new("timeout");
+        command.args(["20", "setsid", "-w", "unshare", "-mr"]).arg(tool()).arg("--root").arg(stage.root());
+        command.args(["--new-session", "--pivot", "--", "/bin/echo", "ran"]);
+        let ran: chain::testing::Ran = command.stdin(Stdio::null()).output().expect("timeout starts").into();
+        assert_eq!((ran.status, ran.stdout.as_str()), (0, "ran\n"), "{prepare}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn another_user_can_use_what_was_set_up() {
     needs!("root");
     let stage = Stage::new();

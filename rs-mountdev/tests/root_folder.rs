@@ -121,6 +121,40 @@ fn pivot_finds_the_command_inside() {
 }
 
 #[test]
+fn pivot_starts_nothing_of_the_host() {
+    needs!("userns");
+    // CVE-2019-5736: /proc/self/exe is this tool, and would be rewritten.
+    let magic = "leads through a link of procfs";
+    for (prepare, words, says) in [
+        ("ln -s /proc/self/exe x", "/x --version", "/x: /x leads"),
+        ("ln -s /proc/1/exe bin/x", "x --version", "x: /bin/x leads"),
+        ("ln -s y x; ln -s /proc/thread-self/exe y", "./x --version", "./x: ./x leads"),
+        ("ln -s /proc/self/root/bin/echo x", "/x ran", "/x: /x leads"),
+        ("printf \"#! /proc/self/exe -v\\n\" > x; chmod +x x", "/x", "/x: /proc/self/exe leads"),
+        ("printf \"#!/y\\n\" > x; printf \"#!/proc/self/exe\\n\" > y; chmod +x x y", "/x", "/x: /proc/self/exe leads"),
+        ("printf \"echo ran\\n\" > x; chmod +x x; ln -sf /proc/self/exe bin/sh", "/x", "/x: /bin/sh leads"),
+    ] {
+        let stage = Stage::new();
+        stage.prepare(prepare);
+        let line = format!("exec \"$T\" --root=\"$ROOT\" --proc --pivot -- {words}");
+        let ran = stage.sh(ROOTLESS, &format!("PATH=/bin:$PATH; {line}"));
+        assert_eq!((ran.status, ran.stdout.as_str()), (126, ""), "{prepare}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says) && ran.stderr.contains(magic), "{prepare}: {}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    }
+    // What only looks like it is left to exec.
+    let stage = Stage::new();
+    stage.prepare("mkfifo fifo; ln -s loop loop; printf \"#!/fifo\\n\" > x; chmod +x x fifo");
+    for (word, reason) in
+        [("/fifo", "Permission denied"), ("/loop", "Too many levels of symbolic links"), ("/x", "Permission denied")]
+    {
+        let ran = stage.sh(ROOTLESS, &format!("exec \"$T\" --root=\"$ROOT\" --proc --pivot -- {word}"));
+        assert_eq!(ran.status, 126, "{}", ran.stderr);
+        assert!(ran.stderr.ends_with(&format!("{reason}\n")), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn nested_user_namespaces_work_after_a_pivot() {
     needs!("userns");
     let stage = Stage::new();
