@@ -125,7 +125,7 @@ impl Action {
                 let set = PLAIN.and(MountAttr::RDONLY);
                 work.bind_users(OsStr::new(path), source, Change { set, ..Change::default() })
             }
-            (Self::Hide(path), Opened::Source(null)) => mask::hide(&work.root, path, &null),
+            (Self::Hide(path), Opened::Source(null)) => mask::hide(&work.root, path, null),
             (Self::Protect(path, required), _) => mask::protect(&work.root, path, *required),
             (Self::User(step), opened) => work.user(step, opened),
             // `open` gives each of the others its source.

@@ -36,7 +36,7 @@ pub fn ptmx(root: &Root) -> Result<Expected, Error> {
             FileType::Symlink => {
                 let text = link_text(&found)?;
                 if text == "pts/ptmx" || text == "/dev/pts/ptmx" {
-                    return Ok(Expected::Link(name.to_owned()));
+                    return Ok(Expected::Link(name.to_owned(), text));
                 }
                 remove(root, name)?;
             }
@@ -86,7 +86,7 @@ pub fn in_dev(root: &Root, target: &str, name: &Path) -> Result<Expected, Error>
     make_link(root, OsStr::new(target), name)?;
     let found = root.find(name).map_err(|errno| Error::refused(name, Why::Errno(errno)))?;
     same_link(&found, OsStr::new(target))?;
-    Ok(Expected::Link(name.to_owned()))
+    Ok(Expected::Link(name.to_owned(), target.into()))
 }
 
 /// Makes the link that `--symlink` asks for in `folder`.

@@ -46,17 +46,13 @@ fn existing(root: &Root, path: &OsStr) -> Result<Option<Place>, Error> {
 ///
 /// # Errors
 /// The kernel's reason.
-pub fn hide(root: &Root, path: &OsStr, null: &Source) -> Result<(), Error> {
+pub fn hide(root: &Root, path: &OsStr, null: Source) -> Result<(), Error> {
     let Some(place) = existing(root, path)? else { return Ok(()) };
     if place.kind() == FileType::Directory {
         return empty_folder().mount_on(&place);
     }
-    let refused = |errno| Error::refused(path, Why::Errno(errno));
-    let again = rustix::io::fcntl_dupfd_cloexec(null.as_fd().fd, 3).map_err(|e| refused(crate::error::errno(e)))?;
-    let mut source = Source::from_fd(again, null.as_fd().path).map_err(refused)?;
-    source.copy(false, &place.name)?;
-    let change = crate::device::flags(&source, &place.name)?;
-    bind(root, source, &place, change).map(drop)
+    let change = crate::device::flags(&null, &place.name)?;
+    bind(root, null, &place, change).map(drop)
 }
 
 fn empty_folder() -> Fresh {

@@ -4,6 +4,8 @@
 use crate::error::{AtPlace, Error, Why, errno};
 use crate::root::{Place, Root};
 use rustix::fs::{FileType, FsWord, Stat};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// The magic number of a file system (statfs(2)).
@@ -30,8 +32,8 @@ pub enum Expected {
     Node(PathBuf, u64),
     /// This very file.
     File(PathBuf, (u64, u64)),
-    /// A symbolic link.
-    Link(PathBuf),
+    /// A symbolic link of this text.
+    Link(PathBuf, OsString),
 }
 
 impl Expected {
@@ -42,7 +44,7 @@ impl Expected {
 
     fn place(&self) -> &Path {
         match self {
-            Self::Fs(place, _) | Self::Node(place, _) | Self::File(place, _) | Self::Link(place) => place,
+            Self::Fs(place, _) | Self::Node(place, _) | Self::File(place, _) | Self::Link(place, _) => place,
         }
     }
 
@@ -68,7 +70,10 @@ impl Expected {
                 matches!(found.kind(), FileType::CharacterDevice | FileType::BlockDevice) && found.stat.st_rdev == *rdev
             }
             Self::File(_, identity) => (found.stat.st_dev, found.stat.st_ino) == *identity,
-            Self::Link(_) => found.kind() == FileType::Symlink,
+            Self::Link(_, text) => {
+                found.kind() == FileType::Symlink
+                    && rustix::fs::readlinkat(&found.fd, c"", Vec::new())?.as_bytes() == text.as_bytes()
+            }
         })
     }
 }
@@ -77,9 +82,8 @@ impl Expected {
 ///
 /// # Errors
 /// It is none.
-pub fn link_text(place: &Place) -> Result<std::ffi::OsString, Error> {
-    use std::os::unix::ffi::OsStringExt;
+pub fn link_text(place: &Place) -> Result<OsString, Error> {
     let text = rustix::fs::readlinkat(&place.fd, c"", Vec::new());
     let text = text.map_err(|e| Error::refused(&place.name, Why::Errno(errno(e))))?;
-    Ok(std::ffi::OsString::from_vec(text.into_bytes()))
+    Ok(OsString::from_vec(text.into_bytes()))
 }
