@@ -132,7 +132,12 @@ fn two_containers_in_one_root_at_once() {
         return chain::testing::skip("root");
     }
     let stage = Stage::new();
-    let options = ["--ptmx", "--null", "--zero", "--shm", "--tmpfs=/run/x", "--bind", "/etc/passwd", "/etc/p"];
+    // A file of the stage's own: one that another program replaces meanwhile,
+    // as useradd does /etc/passwd, cannot be mounted any more.
+    let source = stage.outside().join("p");
+    std::fs::write(&source, "p").expect("a source");
+    let source = source.to_str().expect("a plain path");
+    let options = ["--ptmx", "--null", "--zero", "--shm", "--tmpfs=/run/x", "--bind", source, "/etc/p"];
     for round in 0..ROUNDS {
         let both = thread::scope(|scope| {
             let runs = [0, 1].map(|_| scope.spawn(|| once(&stage, &options)));
