@@ -24,7 +24,7 @@ pub struct Tool {
 }
 
 /// The flags that every tool has beside the original's.
-const TEACHING: [&str; 2] = ["trace", "explain"];
+pub(crate) const TEACHING: [&str; 2] = ["trace", "explain"];
 
 impl Tool {
     /// A tool called `name` whose usage errors end with `usage_status`, and
@@ -56,6 +56,21 @@ impl Tool {
         self.usage_status
     }
 
+    /// Whether the original lacks the long option `name`.
+    pub(crate) fn adds(&self, name: &str) -> bool {
+        self.additions.contains(&name) || TEACHING.contains(&name)
+    }
+
+    /// Where operands may stand.
+    pub(crate) const fn operands(&self) -> Operands {
+        self.operands
+    }
+
+    /// What `--version` says after the name.
+    pub(crate) fn version(&self) -> String {
+        format!("({}) {}", self.name, env!("CARGO_PKG_VERSION"))
+    }
+
     /// `command` with what every tool has: the teaching flags, `-h`, the
     /// version, the layout of the help. Man pages and completions are made
     /// from it too.
@@ -63,9 +78,8 @@ impl Tool {
         let flag = |name: &'static str, help: &'static str| {
             Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Learning").display_order(900)
         };
-        let version = format!("({}) {}", self.name, env!("CARGO_PKG_VERSION"));
         let mut command = command
-            .version(version)
+            .version(self.version())
             .disable_help_subcommand(true)
             .disable_colored_help(true)
             .args_override_self(true)
@@ -134,7 +148,7 @@ fn is_about_the_end(error: &clap::Error) -> bool {
 }
 
 /// Prints `reason` and the line that points to the help of what was `called`.
-fn usage(tool: &Tool, called: &str, reason: &str) -> Ended {
+pub(crate) fn usage(tool: &Tool, called: &str, reason: &str) -> Ended {
     let name = name();
     error::write_stderr(&format!("{name}: {}\nTry '{called} --help' for more information.\n", error::escaped(reason)));
     Ended(tool.usage_status)

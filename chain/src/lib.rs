@@ -21,6 +21,7 @@ pub mod output;
 pub mod page;
 pub mod startup;
 pub mod sys;
+pub mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
@@ -46,6 +47,19 @@ where
 {
     prepare();
     match args::parse(tool) {
+        Ok(options) => finish(body(&options)),
+        Err(args::Ended(status)) => status.into(),
+    }
+}
+
+/// [`run`] for a tool whose options are a [`table`].
+pub fn run_table<O: Default, E: Failure>(
+    tool: &Tool,
+    table: &table::Table<O>,
+    body: impl FnOnce(&O) -> Result<ExitCode, E>,
+) -> ExitCode {
+    prepare();
+    match table::parse(tool, table) {
         Ok(options) => finish(body(&options)),
         Err(args::Ended(status)) => status.into(),
     }

@@ -1,126 +1,187 @@
-//! The command line, as clap sees it: names, values and help, in the
-//! original's order.
+//! The command line: a table of the options, in the order of the original.
 
-use crate::value::{self, Propagation, RangeSpec, SetGroups};
-use chain::notation::Signal;
-use clap::{ArgAction, Parser, ValueHint};
-use std::ffi::OsString;
+use crate::options::{Inside, Options};
+use crate::value::{self, RangeSpec, lossy};
+use chain::sys::namespace::Namespaces;
+use chain::table::Act::{self, Flag, Optional, Value};
+use chain::table::{Row, Table, Wrong};
 
-/// Run a program in namespaces of its own
-#[derive(Debug, Parser)]
-#[command(help_template = include_str!("help.txt"))]
-pub struct Cli {
-    /// unshare mounts; FILE: keep the namespace there
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub mount: Vec<OsString>,
-    /// unshare the host name and the domain name
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub uts: Vec<OsString>,
-    /// unshare System V IPC and POSIX message queues
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub ipc: Vec<OsString>,
-    /// unshare the network
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub net: Vec<OsString>,
-    /// unshare process ids, for children alone
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub pid: Vec<OsString>,
-    /// unshare users, groups and capabilities
-    #[arg(short = 'U', long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub user: Vec<OsString>,
-    /// unshare the cgroup root
-    #[arg(short = 'C', long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub cgroup: Vec<OsString>,
-    /// unshare the clocks' offsets
-    #[arg(short = 'T', long, value_name = "FILE", num_args = 0..=1, require_equals = true, action = ArgAction::Append, value_hint = ValueHint::FilePath)]
-    pub time: Vec<OsString>,
+/// All options, and the program.
+pub const TABLE: Table<Options> = Table {
+    about: "Run a program in namespaces of its own",
+    help: include_str!("help.txt"),
+    rows: ROWS,
+    operand: "PROGRAM",
+    operand_help: "the program and its arguments; without one the user's shell",
+    program: |o, words| o.program = words,
+};
 
-    /// run the program as a child and wait for it
-    #[arg(short, long)]
-    pub fork: bool,
-    /// hand TERM and INT on to the child (implies --fork)
-    #[arg(long)]
-    pub forward_signals: bool,
-    /// when this process dies the child gets SIGNAL, default KILL (implies --fork)
-    #[arg(long, value_name = "SIGNAL", require_equals = true, value_parser = value::signal)]
-    pub kill_child: Option<Option<Signal>>,
-    /// mount proc on DIR, default /proc (implies --mount)
-    #[arg(long, value_name = "DIR", require_equals = true, value_hint = ValueHint::DirPath)]
-    pub mount_proc: Option<Option<OsString>>,
-    /// mount binfmt_misc on DIR, default /proc/sys/fs/binfmt_misc (implies --mount and --user)
-    #[arg(long, value_name = "DIR", require_equals = true, value_hint = ValueHint::DirPath)]
-    pub mount_binfmt: Option<Option<OsString>>,
-    /// register an interpreter of programs, :NAME:TYPE:OFFSET:MAGIC:MASK:INTERPRETER:FLAGS (implies --mount-binfmt)
-    #[arg(short, long, value_name = "DEFINITION")]
-    pub load_interp: Option<OsString>,
+const fn short(letter: char, long: &'static str, act: Act<Options>, help: &'static str) -> Row<Options> {
+    Row { short: Some(letter), long, act, help }
+}
 
-    /// map the effective user to USER (implies --user)
-    #[arg(long, value_name = "USER", value_parser = value::user, value_hint = ValueHint::Username)]
-    pub map_user: Option<u32>,
-    /// map the effective group to GROUP (implies --user and --setgroups=deny)
-    #[arg(long, value_name = "GROUP", value_parser = value::group)]
-    pub map_group: Option<u32>,
-    /// map the effective user and group to root (implies --user)
-    #[arg(short = 'r', long)]
-    pub map_root_user: bool,
-    /// map the effective user and group to themselves (implies --user)
-    #[arg(short = 'c', long)]
-    pub map_current_user: bool,
-    /// map the users RANGE, as INNER:OUTER:COUNT, auto, subids or all (implies --user)
-    #[arg(long, value_name = "RANGE", value_parser = value::range, action = ArgAction::Append)]
-    pub map_users: Vec<RangeSpec>,
-    /// map the groups RANGE, likewise (implies --user)
-    #[arg(long, value_name = "RANGE", value_parser = value::range, action = ArgAction::Append)]
-    pub map_groups: Vec<RangeSpec>,
-    /// map the caller's subordinate users and groups from 0 on (implies --user)
-    #[arg(long)]
-    pub map_auto: bool,
-    /// map the caller's subordinate users and groups to themselves (implies --user)
-    #[arg(long)]
-    pub map_subids: bool,
-    /// become this user and group before the namespaces are made (implies --user)
-    #[arg(long, value_name = "UID:GID", value_parser = value::owner)]
-    pub owner: Option<(u32, u32)>,
-    /// whether setgroups(2) works in the user namespace, allow or deny
-    #[arg(long, value_name = "WORD", value_parser = value::setgroups)]
-    pub setgroups: Option<SetGroups>,
-    /// keep the capabilities of the user namespace over exec
-    #[arg(long)]
-    pub keep_caps: bool,
-    /// how mounts spread: private, the default, shared, slave or unchanged
-    #[arg(long, value_name = "MODE", value_parser = value::propagation)]
-    pub propagation: Option<Propagation>,
+const fn long(long: &'static str, act: Act<Options>, help: &'static str) -> Row<Options> {
+    Row { short: None, long, act, help }
+}
 
-    /// change the root folder to DIR
-    #[arg(short = 'R', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub root: Option<OsString>,
-    /// change the working folder to DIR, below the new root
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub wd: Option<OsString>,
-    /// become user UID, last thing before the program
-    #[arg(short = 'S', long, value_name = "UID", value_parser = value::uid)]
-    pub setuid: Option<u32>,
-    /// become group GID and drop all supplementary groups
-    #[arg(short = 'G', long, value_name = "GID", value_parser = value::gid)]
-    pub setgid: Option<u32>,
-    /// offset of the monotonic clock in the time namespace
-    #[arg(long, value_name = "SECONDS", value_parser = value::monotonic)]
-    pub monotonic: Option<i64>,
-    /// offset of the boot-time clock in the time namespace
-    #[arg(long, value_name = "SECONDS", value_parser = value::boottime)]
-    pub boottime: Option<i64>,
-    /// give the program an empty environment
-    #[arg(long)]
-    pub clear_env: bool,
-    /// give the program these variables alone, as NAME,...
-    #[arg(long, value_name = "NAMES", action = ArgAction::Append)]
-    pub whitelist_env: Vec<OsString>,
+const ROWS: &[Row<Options>] = &[
+    short(
+        'm',
+        "mount",
+        Optional("FILE", |o, file| o.unshare(Namespaces::MOUNT, file)),
+        "unshare mounts; FILE: keep the namespace there",
+    ),
+    short(
+        'u',
+        "uts",
+        Optional("FILE", |o, file| o.unshare(Namespaces::UTS, file)),
+        "unshare the host name and the domain name",
+    ),
+    short(
+        'i',
+        "ipc",
+        Optional("FILE", |o, file| o.unshare(Namespaces::IPC, file)),
+        "unshare System V IPC and POSIX message queues",
+    ),
+    short('n', "net", Optional("FILE", |o, file| o.unshare(Namespaces::NET, file)), "unshare the network"),
+    short(
+        'p',
+        "pid",
+        Optional("FILE", |o, file| o.unshare(Namespaces::PID, file)),
+        "unshare process ids, for children alone",
+    ),
+    short(
+        'U',
+        "user",
+        Optional("FILE", |o, file| o.unshare(Namespaces::USER, file)),
+        "unshare users, groups and capabilities",
+    ),
+    short('C', "cgroup", Optional("FILE", |o, file| o.unshare(Namespaces::CGROUP, file)), "unshare the cgroup root"),
+    short('T', "time", Optional("FILE", |o, file| o.unshare(Namespaces::TIME, file)), "unshare the clocks' offsets"),
+    short('f', "fork", Flag(|o| o.fork = true), "run the program as a child and wait for it"),
+    long("forward-signals", Flag(Options::forward_signals), "hand TERM and INT on to the child (implies --fork)"),
+    long(
+        "kill-child",
+        Optional("SIGNAL", Options::kill_child),
+        "when this process dies the child gets SIGNAL, default KILL (implies --fork)",
+    ),
+    long("mount-proc", Optional("DIR", Options::mount_proc), "mount proc on DIR, default /proc (implies --mount)"),
+    long(
+        "mount-binfmt",
+        Optional("DIR", Options::mount_binfmt),
+        "mount binfmt_misc on DIR, default /proc/sys/fs/binfmt_misc (implies --mount and --user)",
+    ),
+    short(
+        'l',
+        "load-interp",
+        Value("DEFINITION", Options::load_interp),
+        "register an interpreter of programs, :NAME:TYPE:OFFSET:MAGIC:MASK:INTERPRETER:FLAGS (implies --mount-binfmt)",
+    ),
+    long(
+        "map-user",
+        Value("USER", |o, user| set(&mut o.users().own, value::user(&lossy(user)).map(Inside::Id))),
+        "map the effective user to USER (implies --user)",
+    ),
+    long(
+        "map-users",
+        Value("RANGE", |o, range| o.users().add(value::range(&lossy(range)))),
+        "map the users RANGE, as INNER:OUTER:COUNT, auto, subids or all (implies --user)",
+    ),
+    long(
+        "map-group",
+        Value("GROUP", |o, group| set(&mut o.groups().own, value::group(&lossy(group)).map(Inside::Id))),
+        "map the effective group to GROUP (implies --user and --setgroups=deny)",
+    ),
+    long(
+        "map-groups",
+        Value("RANGE", |o, range| o.groups().add(value::range(&lossy(range)))),
+        "map the groups RANGE, likewise (implies --user)",
+    ),
+    short(
+        'r',
+        "map-root-user",
+        Flag(|o| o.map_own(Inside::Id(0))),
+        "map the effective user and group to root (implies --user)",
+    ),
+    short(
+        'c',
+        "map-current-user",
+        Flag(|o| o.map_own(Inside::Same)),
+        "map the effective user and group to themselves (implies --user)",
+    ),
+    long(
+        "map-auto",
+        Flag(|o| o.map_range(RangeSpec::Auto)),
+        "map the caller's subordinate users and groups from 0 on (implies --user)",
+    ),
+    long(
+        "map-subids",
+        Flag(|o| o.map_range(RangeSpec::SubIds)),
+        "map the caller's subordinate users and groups to themselves (implies --user)",
+    ),
+    long(
+        "owner",
+        Value("UID:GID", |o, ids| set(o.owner(), value::owner(&lossy(ids)))),
+        "become this user and group before the namespaces are made (implies --user)",
+    ),
+    long(
+        "setgroups",
+        Value("WORD", |o, word| set(&mut o.setgroups, value::setgroups(&lossy(word)))),
+        "whether setgroups(2) works in the user namespace, allow or deny",
+    ),
+    long("keep-caps", Flag(|o| o.keep_caps = true), "keep the capabilities of the user namespace over exec"),
+    long(
+        "propagation",
+        Value("MODE", |o, word| {
+            o.propagation = value::propagation(&lossy(word))?;
+            Ok(())
+        }),
+        "how mounts spread: private, the default, shared, slave or unchanged",
+    ),
+    short('R', "root", Value("DIR", |o, dir| set(&mut o.root, Ok(dir.to_owned()))), "change the root folder to DIR"),
+    short(
+        'w',
+        "wd",
+        Value("DIR", |o, dir| set(&mut o.wd, Ok(dir.to_owned()))),
+        "change the working folder to DIR, below the new root",
+    ),
+    short(
+        'S',
+        "setuid",
+        Value("UID", |o, uid| set(&mut o.setuid, value::uid(&lossy(uid)))),
+        "become user UID, last thing before the program",
+    ),
+    short(
+        'G',
+        "setgid",
+        Value("GID", |o, gid| set(&mut o.setgid, value::gid(&lossy(gid)))),
+        "become group GID and drop all supplementary groups",
+    ),
+    long(
+        "monotonic",
+        Value("SECONDS", |o, seconds| set(&mut o.monotonic, value::monotonic(&lossy(seconds)))),
+        "offset of the monotonic clock in the time namespace",
+    ),
+    long(
+        "boottime",
+        Value("SECONDS", |o, seconds| set(&mut o.boottime, value::boottime(&lossy(seconds)))),
+        "offset of the boot-time clock in the time namespace",
+    ),
+    long("clear-env", Flag(Options::clear_env), "give the program an empty environment"),
+    long(
+        "whitelist-env",
+        Value("NAMES", Options::whitelist_env),
+        "give the program these variables alone, as NAME,...",
+    ),
+    long(
+        "hostname",
+        Value("NAME", |o, name| set(&mut o.hostname, Ok(name.to_owned()))),
+        "name the host of the new UTS namespace (needs --uts)",
+    ),
+];
 
-    /// name the host of the new UTS namespace (needs --uts)
-    #[arg(long, value_name = "NAME", help_heading = "Not in the original", display_order = 800)]
-    pub hostname: Option<OsString>,
-
-    /// the program and its arguments; without one the user's shell
-    #[arg(trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
-    pub program: Vec<OsString>,
+/// The last value counts.
+fn set<T>(place: &mut Option<T>, value: Result<T, Wrong>) -> Result<(), Wrong> {
+    *place = Some(value?);
+    Ok(())
 }

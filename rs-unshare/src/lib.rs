@@ -21,8 +21,7 @@ pub mod subid;
 pub mod value;
 
 use chain::{Page, Tool};
-use clap::CommandFactory;
-use options::Options;
+use cli::TABLE;
 use std::process::ExitCode;
 
 /// The status of every failure but those of exec.
@@ -32,7 +31,7 @@ const TOOL: Tool = Tool::new("rs-unshare", FAILURE).additions(&["hostname"]);
 
 /// The whole tool.
 pub fn main() -> ExitCode {
-    chain::run(&TOOL, enter::become_program)
+    chain::run_table(&TOOL, &TABLE, enter::become_program)
 }
 
 /// What the man page and the completions are made from.
@@ -40,7 +39,7 @@ pub fn pages() -> Vec<Page> {
     vec![Page {
         name: "rs-unshare",
         original: Some("unshare"),
-        command: TOOL.command(Options::command()),
+        command: TOOL.command(TABLE.command(&TOOL)),
         calls: CALLS,
         sections: include_str!("../man/rs-unshare.roff"),
     }]

@@ -1,13 +1,12 @@
-//! What the command line asks for, once the order of its words has had its
-//! say: the last of several wins, one option implies another.
+//! What the command line asks for, built up word by word: the last of several
+//! counts, one option implies another.
 
-use crate::cli::Cli;
-use crate::value::{Propagation, RangeSpec, SetGroups};
+use crate::value::{self, Propagation, RangeSpec, SetGroups, lossy};
 use chain::notation::Signal;
 use chain::sys::namespace::Namespaces;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
-use std::ffi::OsString;
+use chain::table::Wrong;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 /// The place of proc, and of binfmt_misc in it.
 const PROC: &str = "/proc";
@@ -32,12 +31,6 @@ pub struct Mapping {
     pub ranges: Vec<RangeSpec>,
 }
 
-impl Mapping {
-    fn is_asked_for(&self) -> bool {
-        self.own.is_some() || !self.ranges.is_empty()
-    }
-}
-
 /// A namespace that is to stay: its kind, and where it is bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -50,7 +43,7 @@ pub struct File {
 }
 
 /// All that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
     /// The kinds of the new namespaces.
     pub kinds: Namespaces,
@@ -100,166 +93,126 @@ pub struct Options {
     pub program: Vec<OsString>,
 }
 
-impl CommandFactory for Options {
-    fn command() -> Command {
-        Cli::command()
-    }
-    fn command_for_update() -> Command {
-        Cli::command_for_update()
-    }
-}
+/// The kinds in the order in which their files are bound, and their names
+/// below `/proc/PID/ns`.
+const BOUND: [(Namespaces, &str); 8] = [
+    (Namespaces::USER, "user"),
+    (Namespaces::CGROUP, "cgroup"),
+    (Namespaces::IPC, "ipc"),
+    (Namespaces::UTS, "uts"),
+    (Namespaces::NET, "net"),
+    (Namespaces::PID, "pid_for_children"),
+    (Namespaces::MOUNT, "mnt"),
+    (Namespaces::TIME, "time_for_children"),
+];
 
-impl FromArgMatches for Options {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Cli::from_arg_matches(matches).map(|cli| Self::new(cli, &Line(matches)))
+/// What the rows of [`TABLE`](crate::cli::TABLE) do. Their form is the
+/// table's: whatever takes a value may refuse it.
+impl Options {
+    /// A new namespace of `kind`, kept at `file`. An option without a value
+    /// does not take back an earlier file.
+    #[allow(clippy::unnecessary_wraps, reason = "the form of a row")]
+    pub(crate) fn unshare(&mut self, kind: Namespaces, file: Option<&OsStr>) -> Result<(), Wrong> {
+        self.kinds.add(kind);
+        if let Some(file) = file {
+            self.files.retain(|earlier| earlier.kind != kind);
+            let name = BOUND.iter().find(|(known, _)| *known == kind).map_or("", |(_, name)| *name);
+            self.files.push(File { kind, name, file: file.to_owned() });
+            self.files.sort_by_key(|file| BOUND.iter().position(|(kind, _)| *kind == file.kind));
+        }
+        Ok(())
     }
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
+
+    pub(crate) fn forward_signals(&mut self) {
+        self.fork = true;
+        self.forward_signals = true;
+    }
+
+    pub(crate) fn kill_child(&mut self, name: Option<&OsStr>) -> Result<(), Wrong> {
+        self.fork = true;
+        self.kill_child = Some(name.map_or(Ok(Signal::KILL), |name| value::signal(&lossy(name)))?);
+        Ok(())
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "the form of a row")]
+    pub(crate) fn mount_proc(&mut self, dir: Option<&OsStr>) -> Result<(), Wrong> {
+        self.kinds.add(Namespaces::MOUNT);
+        self.mount_proc = Some(dir.unwrap_or(OsStr::new(PROC)).to_owned());
+        Ok(())
+    }
+
+    /// binfmt_misc on its usual place needs a proc that belongs to the new
+    /// user namespace.
+    #[allow(clippy::unnecessary_wraps, reason = "the form of a row")]
+    pub(crate) fn mount_binfmt(&mut self, dir: Option<&OsStr>) -> Result<(), Wrong> {
+        self.kinds.add(Namespaces::MOUNT);
+        self.kinds.add(Namespaces::USER);
+        self.mount_binfmt = Some(dir.unwrap_or(OsStr::new(BINFMT_MISC)).to_owned());
+        if dir.is_none() && self.mount_proc.is_none() {
+            self.mount_proc = Some(PROC.into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn load_interp(&mut self, definition: &OsStr) -> Result<(), Wrong> {
+        self.load_interp = Some(definition.to_owned());
+        if self.mount_binfmt.is_none() { self.mount_binfmt(None) } else { Ok(()) }
+    }
+
+    pub(crate) fn users(&mut self) -> &mut Mapping {
+        self.kinds.add(Namespaces::USER);
+        &mut self.users
+    }
+
+    pub(crate) fn groups(&mut self) -> &mut Mapping {
+        self.kinds.add(Namespaces::USER);
+        &mut self.groups
+    }
+
+    pub(crate) fn map_own(&mut self, inside: Inside) {
+        self.users().own = Some(inside);
+        self.groups().own = Some(inside);
+    }
+
+    pub(crate) fn map_range(&mut self, range: RangeSpec) {
+        self.users().ranges.push(range);
+        self.groups().ranges.push(range);
+    }
+
+    pub(crate) fn owner(&mut self) -> &mut Option<(u32, u32)> {
+        self.kinds.add(Namespaces::USER);
+        &mut self.owner
+    }
+
+    pub(crate) fn clear_env(&mut self) {
+        self.only_env.get_or_insert_default();
+    }
+
+    /// The names in a comma-separated list.
+    #[allow(clippy::unnecessary_wraps, reason = "the form of a row")]
+    pub(crate) fn whitelist_env(&mut self, list: &OsStr) -> Result<(), Wrong> {
+        let names = list.as_bytes().split(|b| *b == b',').filter(|name| !name.is_empty());
+        self.only_env.get_or_insert_default().extend(names.map(|name| OsStr::from_bytes(name).to_owned()));
         Ok(())
     }
 }
 
-/// The order of the words on the command line.
-struct Line<'a>(&'a ArgMatches);
-
-impl Line<'_> {
-    fn has(&self, option: &str) -> bool {
-        self.0.value_source(option) == Some(ValueSource::CommandLine)
+impl Mapping {
+    pub(crate) fn add(&mut self, range: Result<RangeSpec, Wrong>) -> Result<(), Wrong> {
+        self.ranges.push(range?);
+        Ok(())
     }
-
-    /// Where `option` stands last.
-    fn last(&self, option: &str) -> Option<usize> {
-        self.has(option).then(|| self.0.indices_of(option)?.next_back()).flatten()
-    }
-
-    /// What the caller's own id becomes: the last option that says so wins.
-    fn own(&self, option: &str, id: Option<u32>) -> Option<Inside> {
-        [
-            (self.last(option), id.map(Inside::Id)),
-            (self.last("map_root_user"), Some(Inside::Id(0))),
-            (self.last("map_current_user"), Some(Inside::Same)),
-        ]
-        .into_iter()
-        .max_by_key(|(place, _)| *place)
-        .and_then(|(place, inside)| place.and(inside))
-    }
-
-    /// The ranges of `option` and of the flags that stand for one, in order.
-    fn ranges(&self, option: &str, ranges: &[RangeSpec]) -> Vec<RangeSpec> {
-        let spots = self.0.indices_of(option).into_iter().flatten();
-        let mut placed: Vec<(usize, RangeSpec)> = spots.zip(ranges.iter().copied()).collect();
-        for (flag, range) in [("map_auto", RangeSpec::Auto), ("map_subids", RangeSpec::SubIds)] {
-            placed.extend(self.last(flag).map(|place| (place, range)));
-        }
-        placed.sort_by_key(|(place, _)| *place);
-        placed.into_iter().map(|(_, range)| range).collect()
-    }
-}
-
-/// The kinds in the order in which their files are bound: the option's name,
-/// the kind, the name below `/proc/PID/ns`.
-const BOUND: [(&str, Namespaces, &str); 8] = [
-    ("user", Namespaces::USER, "user"),
-    ("cgroup", Namespaces::CGROUP, "cgroup"),
-    ("ipc", Namespaces::IPC, "ipc"),
-    ("uts", Namespaces::UTS, "uts"),
-    ("net", Namespaces::NET, "net"),
-    ("pid", Namespaces::PID, "pid_for_children"),
-    ("mount", Namespaces::MOUNT, "mnt"),
-    ("time", Namespaces::TIME, "time_for_children"),
-];
-
-impl Options {
-    fn new(cli: Cli, line: &Line<'_>) -> Self {
-        let users =
-            Mapping { own: line.own("map_user", cli.map_user), ranges: line.ranges("map_users", &cli.map_users) };
-        let groups =
-            Mapping { own: line.own("map_group", cli.map_group), ranges: line.ranges("map_groups", &cli.map_groups) };
-        let (mount_proc, mount_binfmt) = mounts(&cli);
-        let mut kinds = Namespaces::NONE;
-        for (option, kind, _) in BOUND {
-            if line.has(option) {
-                kinds.add(kind);
-            }
-        }
-        if mount_proc.is_some() || mount_binfmt.is_some() {
-            kinds.add(Namespaces::MOUNT);
-        }
-        if mount_binfmt.is_some() || users.is_asked_for() || groups.is_asked_for() || cli.owner.is_some() {
-            kinds.add(Namespaces::USER);
-        }
-        Self {
-            kinds,
-            files: files(&cli),
-            fork: cli.fork || cli.forward_signals || cli.kill_child.is_some(),
-            forward_signals: cli.forward_signals,
-            kill_child: cli.kill_child.map(|signal| signal.unwrap_or(Signal::KILL)),
-            mount_proc,
-            mount_binfmt,
-            only_env: (cli.clear_env || !cli.whitelist_env.is_empty()).then(|| names(&cli.whitelist_env)),
-            load_interp: cli.load_interp,
-            users,
-            groups,
-            owner: cli.owner,
-            setgroups: cli.setgroups,
-            keep_caps: cli.keep_caps,
-            propagation: cli.propagation.unwrap_or(Propagation::Private),
-            root: cli.root,
-            wd: cli.wd,
-            setuid: cli.setuid,
-            setgid: cli.setgid,
-            monotonic: cli.monotonic,
-            boottime: cli.boottime,
-            hostname: cli.hostname,
-            program: cli.program,
-        }
-    }
-}
-
-/// Where proc and binfmt_misc are to be mounted. binfmt_misc on its usual
-/// place needs a proc that belongs to the new user namespace.
-fn mounts(cli: &Cli) -> (Option<OsString>, Option<OsString>) {
-    let place = |option: &Option<Option<OsString>>, usual: &str| {
-        option.as_ref().map(|dir| dir.clone().unwrap_or_else(|| usual.into()))
-    };
-    let mut proc = place(&cli.mount_proc, PROC);
-    let mut binfmt = place(&cli.mount_binfmt, BINFMT_MISC);
-    if binfmt.is_none() && cli.load_interp.is_some() {
-        binfmt = Some(BINFMT_MISC.into());
-    }
-    if binfmt.is_some() && !matches!(cli.mount_binfmt, Some(Some(_))) && proc.is_none() {
-        proc = Some(PROC.into());
-    }
-    (proc, binfmt)
-}
-
-/// An option without a value does not take back an earlier file, so of all
-/// values the last counts.
-fn files(cli: &Cli) -> Vec<File> {
-    let values = [&cli.user, &cli.cgroup, &cli.ipc, &cli.uts, &cli.net, &cli.pid, &cli.mount, &cli.time];
-    BOUND
-        .into_iter()
-        .zip(values)
-        .filter_map(|((_, kind, name), values)| Some(File { kind, name, file: values.last()?.clone() }))
-        .collect()
-}
-
-/// The names in `lists`, each a comma-separated one.
-fn names(lists: &[OsString]) -> Vec<OsString> {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let words = lists.iter().flat_map(|list| list.as_bytes().split(|b| *b == b','));
-    words.filter(|name| !name.is_empty()).map(|name| OsString::from_vec(name.to_vec())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::TABLE;
 
-    /// The options in plain form, as chain hands them to clap.
+    /// The options of a command line.
     fn read(words: &[&str]) -> Options {
-        let command = crate::TOOL.command(Options::command());
-        let matches = command.try_get_matches_from(std::iter::once(&"unshare").chain(words)).expect("options");
-        Options::from_arg_matches(&matches).expect("options")
+        let words = words.iter().map(OsString::from).collect();
+        TABLE.read(&crate::TOOL, words).expect("options")
     }
 
     #[test]
@@ -281,7 +234,7 @@ mod tests {
     #[test]
     fn ranges_stay_in_order_and_all_count() {
         let options = read(&["--map-users=1:2:3", "--map-auto", "--map-users=all", "--map-groups=subids"]);
-        let ids = RangeSpec::Ids(crate::value::Range { inner: 1, outer: 2, count: 3 });
+        let ids = RangeSpec::Ids(value::Range { inner: 1, outer: 2, count: 3 });
         assert_eq!(options.users.ranges, [ids, RangeSpec::Auto, RangeSpec::All]);
         assert_eq!(options.groups.ranges, [RangeSpec::Auto, RangeSpec::SubIds]);
     }

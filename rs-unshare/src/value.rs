@@ -1,12 +1,15 @@
 //! The values of options: what is accepted, and as what.
 
 use chain::notation::{SIGNALS, Signal};
+use chain::table::Wrong;
 use chain::user;
+use std::borrow::Cow;
+use std::ffi::OsStr;
 
-/// A value that was not accepted, in the original's words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Wrong(String);
+/// `value` as text. What is no UTF-8 is replaced by what no value has.
+pub fn lossy(value: &OsStr) -> Cow<'_, str> {
+    value.to_string_lossy()
+}
 
 /// The largest id: the one above stands for "no change" in the kernel.
 const MAX_ID: u32 = u32::MAX - 1;
@@ -168,9 +171,10 @@ fn named_signal(text: &str) -> Option<i32> {
 }
 
 /// How the new mounts spread (mount_namespaces(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Propagation {
     /// Not at all.
+    #[default]
     Private,
     /// Both ways.
     Shared,

@@ -1,7 +1,7 @@
 //! Every beginning of every long option, made from the options themselves.
 
 use chain::testing::{Ran, bin, run};
-use clap::{ArgAction, CommandFactory};
+use clap::ArgAction;
 
 /// The long options that the original does not have.
 const OURS: [&str; 3] = ["hostname", "trace", "explain"];
@@ -15,7 +15,7 @@ enum Takes {
 
 fn options() -> Vec<(String, Takes)> {
     let command = rs_unshare::pages().remove(0).command;
-    assert!(rs_unshare::options::Options::command().get_arguments().count() > 30);
+    assert!(command.get_arguments().count() > 30);
     let takes = |arg: &clap::Arg| match arg.get_action() {
         ArgAction::Set | ArgAction::Append if arg.get_num_args().is_some_and(|n| n.min_values() == 0) => {
             Takes::Optional
