@@ -16,6 +16,9 @@ pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// Runs scripts that have no `#!` line.
 pub const SHELL: &str = "/bin/sh";
 
+/// A folder of PATH that is longer is passed over.
+const PATH_MAX: usize = libc::PATH_MAX as usize;
+
 /// The next program was not started.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("failed to execute {}: {}", program.display(), strerror(*errno))]
@@ -47,7 +50,8 @@ pub struct Program<'a> {
     pub argv: &'a [OsString],
     /// Its environment. PATH is taken from it.
     pub env: Environment<'a>,
-    /// Whether a name without `/` is looked for in PATH.
+    /// Whether a name without `/` is looked for in PATH, and a script without a
+    /// `#!` line is run by sh: execvp(3), not execv(3).
     pub search: bool,
 }
 
@@ -60,6 +64,12 @@ pub fn exec(command: &[OsString]) -> Result<Infallible, ExecError> {
     Program { file, argv: command, env: Environment::Inherited, search: true }.become_it()
 }
 
+/// With these a search through PATH goes on (execvp(3)); with any other it
+/// ends.
+fn is_not_there(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT)
+}
+
 impl Program<'_> {
     /// Becomes the program.
     ///
@@ -70,12 +80,17 @@ impl Program<'_> {
         if self.file.is_empty() {
             return Err(failed(Errno::ENOENT, None));
         }
-        if !self.search || self.file.as_bytes().contains(&b'/') {
+        if !self.search {
+            let Err(errno) = Execve { path: self.file, argv: self.argv, env: self.env }.become_it();
+            return Err(failed(errno, Some(self.file.into())));
+        }
+        if self.file.as_bytes().contains(&b'/') {
             let Err(errno) = self.attempt(self.file);
             return Err(failed(errno, Some(self.file.into())));
         }
         let mut refused = None;
-        for folder in self.path().as_bytes().split(|b| *b == b':') {
+        let path = self.path();
+        for folder in path.as_bytes().split(|b| *b == b':').filter(|folder| folder.len() < PATH_MAX) {
             let mut candidate = folder.to_vec();
             if !candidate.is_empty() {
                 candidate.push(b'/');
@@ -83,21 +98,15 @@ impl Program<'_> {
             candidate.extend_from_slice(self.file.as_bytes());
             let candidate = OsString::from_vec(candidate);
             // Asking first keeps a search through PATH one line in the trace.
-            if matches!(access(candidate.as_os_str(), AccessFlags::F_OK), Err(e) if e != Errno::EACCES) {
+            if access(candidate.as_os_str(), AccessFlags::F_OK).is_err_and(is_not_there) {
                 continue;
             }
             let Err(errno) = self.attempt(&candidate);
             match errno {
-                Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT => {
-                    if errno == Errno::ENOENT && refused.is_none() {
-                        refused = Some((errno, candidate));
-                    }
-                }
-                Errno::EACCES => {
-                    if !matches!(refused, Some((Errno::EACCES, _))) {
-                        refused = Some((errno, candidate));
-                    }
-                }
+                Errno::EACCES if !matches!(refused, Some((Errno::EACCES, _))) => refused = Some((errno, candidate)),
+                Errno::ENOENT if refused.is_none() => refused = Some((errno, candidate)),
+                Errno::EACCES => {}
+                errno if is_not_there(errno) => {}
                 _ => return Err(failed(errno, Some(candidate.into()))),
             }
         }
