@@ -18,7 +18,7 @@ const FOUND_BUT_NOT_STARTED: u8 = 126;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What is at a place, or in an option, cannot be worked with.
-    #[error("{place}: {why}")]
+    #[error("{place}: {}", escaped(&why.to_string()))]
     Refused {
         /// The place in the root, or the option.
         place: String,
@@ -26,7 +26,7 @@ pub enum Error {
         why: Why,
     },
     /// The kernel refused a step.
-    #[error("{place}: {source}")]
+    #[error("{place}: {}", escaped(&source.to_string()))]
     Step {
         /// The place in the root, or the option.
         place: String,
@@ -34,7 +34,7 @@ pub enum Error {
         source: SysError,
     },
     /// COMMAND itself.
-    #[error(transparent)]
+    #[error("{}", escaped(&.0.to_string()))]
     Exec(#[from] ExecError),
     /// COMMAND leads out of the new root.
     #[error("failed to execute {}: {} leads through a link of procfs", program.display(), file.display())]
@@ -104,8 +104,7 @@ impl fmt::Display for Why {
                 return write!(f, "the mount at {point} is shared: new mounts would appear in other namespaces");
             }
             Self::TerminalUnreachable(name) => return write!(f, "the terminal is not reachable as {name}"),
-            // The image's words, which must not make lines of their own.
-            Self::OtherLink(text) => return write!(f, "exists and leads to {}", escaped(text)),
+            Self::OtherLink(text) => return write!(f, "exists and leads to {text}"),
             Self::Empty => "the path is empty",
             Self::IsSlash => "is the root of this process",
             Self::IsRoot => "is the root itself",
@@ -135,9 +134,10 @@ impl Error {
     }
 }
 
-/// A place in the root, for messages; the root itself is called by its option.
+/// A place in the root, for messages: a line, whatever its name, as the image
+/// has a say in some. The root itself is called by its option.
 fn shown(place: &Path) -> String {
-    if place.as_os_str().is_empty() { "--root".to_owned() } else { place.display().to_string() }
+    if place.as_os_str().is_empty() { "--root".to_owned() } else { escaped(&place.display().to_string()) }
 }
 
 /// Names the place of a refused call.

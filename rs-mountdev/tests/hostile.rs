@@ -532,6 +532,28 @@ fn descriptors_and_working_folders_do_not_lead_out() {
 }
 
 #[test]
+fn names_make_no_lines_of_their_own() {
+    needs!("userns");
+    let stage = Stage::new();
+    stage.prepare("ln -s 'x\nforged' l");
+    for (options, says) in [
+        ("--root=\"$ROOT\" --symlink t l -- true", "l: exists and leads to x\\nforged\n"),
+        ("--root=\"$ROOT\" --read-only-path=\"$NAME\" -- true", "a\\nb: No such file or directory\n"),
+        ("--root=\"$ROOT/$NAME\" --null -- true", "/a\\nb: No such file or directory\n"),
+        (
+            "--root=\"$ROOT\" --dir=\"/proc/$NAME\" --proc -- true",
+            "/proc/a\\nb: is inside a file system of the kernel\n",
+        ),
+        ("--root=\"$ROOT\" --bind /nonexistent \"$NAME\" -- true", "/nonexistent: No such file or directory\n"),
+        ("--root=\"$ROOT\" --null -- \"/$NAME\"", "failed to execute /a\\nb: No such file or directory\n"),
+    ] {
+        let ran = stage.sh(ROOTLESS, &format!("NAME=$(printf 'a\\nb'); exec \"$T\" {options}"));
+        assert!(matches!(ran.status, 125 | 127), "{options}: {ran:?}");
+        assert!(ran.stderr.ends_with(says) && ran.stderr.lines().count() == 1, "{options}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn links_of_an_empty_root_variable() {
     // `$ROOTFS` empty: the shell's recipe replaced the host's own /dev/ptmx.
     needs!("userns");
