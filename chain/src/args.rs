@@ -172,15 +172,18 @@ fn missing(error: &clap::Error) -> String {
     }
 }
 
-/// One line: the reason that a value's own reader gave, with the option, else
-/// clap's first line.
+/// One line: the reason that a value's own reader gave, or the values that
+/// there are, with the option; else clap's first line.
 fn reworded(error: &clap::Error) -> String {
-    if error.kind() == ErrorKind::ValueValidation
-        && let Some(source) = error.source()
-    {
-        let option = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-        let option = option.split([' ', '=', '[']).next().unwrap_or_default();
-        return format!("{option}: {source}");
+    let word = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let option = word(ContextKind::InvalidArg);
+    let option = option.split([' ', '=', '[']).next().unwrap_or_default();
+    match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
+        (ErrorKind::ValueValidation, Some(source), _) => return format!("{option}: {source}"),
+        (ErrorKind::InvalidValue, _, Some(ContextValue::Strings(values))) => {
+            return format!("{option}: '{}' is none of {}", word(ContextKind::InvalidValue), values.join(", "));
+        }
+        _ => {}
     }
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();

@@ -150,7 +150,7 @@ pub struct Flags {
     #[arg(long)]
     pub new_session: bool,
     /// leave descriptors 3 to 2+N open for COMMAND
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true, allow_hyphen_values = true, value_parser = by(value::count))]
     pub preserve_fds: u16,
     /// say each step on standard error
     #[arg(short, long)]

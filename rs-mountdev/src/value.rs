@@ -16,6 +16,9 @@ pub enum ValueError {
     /// No size.
     #[error("'{0}' is no size in bytes (k, m, g may follow)")]
     Size(String),
+    /// No count.
+    #[error("'{0}' is no number from 0 to 65535")]
+    Count(String),
     /// No option of procfs.
     #[error("'{0}' is none of hidepid=0..4, gid=N, subset=pid, ro")]
     Proc(String),
@@ -184,6 +187,15 @@ pub fn size(word: &OsStr) -> Result<u64, ValueError> {
     }
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
+/// Reads how many there are.
+///
+/// # Errors
+/// What is no number, or does not fit.
+pub fn count(word: &OsStr) -> Result<u16, ValueError> {
+    let text = word.to_string_lossy();
+    text.parse().map_err(|_| ValueError::Count(text.into_owned()))
 }
 
 /// A path that must not be empty.

@@ -38,15 +38,19 @@ fn usage_errors_are_125_and_two_lines() {
             &["--root=/tmp", "--proc-options=hidepid=9", "true"],
             "--proc-options: 'hidepid=9' is none of hidepid=0..4, gid=N, subset=pid, ro",
         ),
+        (&["--root=/tmp", "--cgroup=x", "true"], "--cgroup: 'x' is none of ro, rw"),
+        (
+            &["--root=/tmp", "--propagation=shared", "true"],
+            "--propagation: 'shared' is none of private, slave, unchanged",
+        ),
+        (&["--root=/tmp", "--preserve-fds=-1", "true"], "--preserve-fds: '-1' is no number from 0 to 65535"),
+        (&["--root=/tmp", "--preserve-fds=65536", "true"], "--preserve-fds: '65536' is no number from 0 to 65535"),
     ] {
         assert_eq!(t(args), usage(reason), "{args:?}");
     }
     for args in [
         &["--root=/tmp", "--ptmx", "--host-ptmx", "true"][..],
         &["--root=/tmp", "--dev", "--host-ptmx", "true"],
-        &["--root=/tmp", "--propagation=shared", "true"],
-        &["--root=/tmp", "--cgroup=x", "true"],
-        &["--root=/tmp", "--preserve-fds=-1", "true"],
         &["--root=/tmp", "--preserve-fds=x", "true"],
         &["--root=/tmp", "--hostname=x", "true"],
     ] {
