@@ -6,7 +6,7 @@ use crate::notation::{Signal, SignalSet};
 use crate::sys::cgroup::ForkInto;
 use crate::sys::file::Fd;
 use crate::sys::process::{Fork, Forked};
-use crate::sys::signal::{How, Kill, SetDumpable, SigDefault, SigProcMask, is_default, wait_for};
+use crate::sys::signal::{How, Kill, SetDumpable, SigAction, SigProcMask, is_default, wait_for};
 use crate::sys::{make, quietly};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -94,7 +94,7 @@ fn die_of(signal: Signal) {
     let _ =
         quietly(&SetDumpable { on: false, why: "the child's core is the one of interest: this process leaves none" });
     if !is_default(signal) {
-        let _ = quietly(&SigDefault { signal, why });
+        let _ = quietly(&SigAction { signal, ignore: false, why });
     }
     let set = SignalSet::of(&[signal]);
     if blocked().is_ok_and(|blocked| blocked.0 & set.0 != 0) {
@@ -104,16 +104,26 @@ fn die_of(signal: Signal) {
 }
 
 /// Puts SIGCHLD to its default where the caller had it ignored: the kernel
-/// would throw the children's statuses away.
+/// would throw the children's statuses away. Whether it had.
 ///
 /// # Errors
 /// The kernel's reason.
-pub fn default_sigchld() -> Result<(), SysError> {
+pub fn default_sigchld() -> Result<bool, SysError> {
     let signal = Signal::CHLD;
     if is_default(signal) {
-        return Ok(());
+        return Ok(false);
     }
-    make(&SigDefault { signal, why: "where SIGCHLD is ignored the kernel keeps no child's status" })
+    let why = "where SIGCHLD is ignored the kernel keeps no child's status";
+    make(&SigAction { signal, ignore: false, why }).map(|()| true)
+}
+
+/// Has SIGCHLD ignored again, for a program that is to find it as our caller
+/// left it.
+///
+/// # Errors
+/// The kernel's reason.
+pub fn ignore_sigchld() -> Result<(), SysError> {
+    make(&SigAction { signal: Signal::CHLD, ignore: true, why: "the program finds signals as this one found them" })
 }
 
 /// One end of a pair through which two of our processes give each other word.

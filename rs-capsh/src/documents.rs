@@ -15,6 +15,10 @@ const CALLS: &[(&str, &str)] = &[
     ("setgroups", "sets the supplementary groups"),
     ("chroot", "changes the root folder"),
     ("chdir", "goes there"),
+    (
+        "rt_sigaction",
+        "puts SIGCHLD to its default for a child, where the caller had it ignored, and back for a program",
+    ),
     ("clone", "makes the child of -+, =+ and --forkfor"),
     ("kill", "ends the child of --forkfor"),
     ("execve", "becomes the program"),

@@ -3,7 +3,7 @@
 use crate::error::{FAILURE, Problem};
 use crate::identity::number;
 use crate::state::{Next, Outcome, State};
-use chain::child::{End, wait};
+use chain::child::{End, default_sigchld, ignore_sigchld, wait};
 use chain::exec::Program;
 use chain::sys::make;
 use chain::sys::process::{Environment, Execve, Fork, Forked, Kill};
@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub(crate) fn shell(state: &mut State, words: &[OsString]) -> Ran {
 
 /// `-+`: the shell as a child.
 pub(crate) fn shell_child(state: &mut State, words: &[OsString]) -> Ran {
-    in_child(|| become_shell(state, words))
+    in_child(state, |state| become_shell(state, words))
 }
 
 /// `==`: becomes capsh again.
@@ -38,17 +39,32 @@ pub(crate) fn itself(state: &mut State, words: &[OsString]) -> Ran {
 
 /// `=+`: capsh again, as a child.
 pub(crate) fn itself_child(state: &mut State, words: &[OsString]) -> Ran {
-    in_child(|| become_itself(state, words))
+    in_child(state, |state| become_itself(state, words))
 }
 
 /// `--exec PROGRAM [ARG]...`: becomes a program found in PATH.
 pub(crate) fn exec(state: &mut State, words: &[OsString]) -> Ran {
     let file = words.first().ok_or(Problem::NoProgram)?;
+    restore_signals(state)?;
     match (Program { file, argv: words, env: environment(state), search: true }).become_it()? {}
 }
 
 fn environment(state: &State) -> Environment<'_> {
     state.environment.as_deref().map_or(Environment::Inherited, Environment::Only)
+}
+
+/// Makes a child whose end can be waited for.
+fn fork(state: &mut State, why: &str) -> Result<Forked, Problem> {
+    state.sigchld_was_ignored |= default_sigchld()?;
+    Ok(make(&Fork(why))?)
+}
+
+/// Leaves to the program what [`fork`] changed as this process found it.
+fn restore_signals(state: &State) -> Result<(), Problem> {
+    if state.sigchld_was_ignored {
+        ignore_sigchld()?;
+    }
+    Ok(())
 }
 
 fn become_shell(state: &State, words: &[OsString]) -> Result<Infallible, Problem> {
@@ -65,6 +81,7 @@ fn become_itself(state: &State, words: &[OsString]) -> Result<Infallible, Proble
 
 /// Becomes `path` as it is: neither PATH nor `/bin/sh` steps in.
 fn become_file(state: &State, path: &OsStr, argv: &[OsString]) -> Result<Infallible, Problem> {
+    restore_signals(state)?;
     Execve { path, argv, env: environment(state) }.become_it().map_err(|errno| {
         let file = (!path.is_empty()).then(|| path.into());
         Problem::Start(ExecError { program: path.to_owned(), file, errno })
@@ -86,25 +103,24 @@ fn find_itself() -> Result<PathBuf, Problem> {
 }
 
 /// Runs `become_it` in a child and waits: its status, 1 if a signal killed
-/// it. A child that cannot become the program tells why through a pipe that
-/// closes by itself when it does become it.
-fn in_child(become_it: impl FnOnce() -> Result<Infallible, Problem>) -> Ran {
+/// it. A child that cannot become the program leaves word why; the program
+/// never sees the two ends, which exec closes.
+fn in_child(state: &mut State, become_it: impl FnOnce(&State) -> Result<Infallible, Problem>) -> Ran {
     let failed = |what: &str, errno| Problem::Sys(SysError { what: what.to_owned(), errno, hint: None });
-    let (mut reading, mut writing) = std::io::pipe().map_err(|error| failed("pipe failed", errno_of(&error)))?;
-    let pid = match make(&Fork("the program runs beside this process, which waits for it"))? {
+    let (mut reading, mut writing) = word_pair().map_err(|error| failed("socketpair failed", errno_of(&error)))?;
+    let pid = match fork(state, "the program runs beside this process, which waits for it")? {
         Forked::Parent(pid) => pid,
         Forked::Child => {
-            let Err(problem) = become_it();
-            // The parent sees the end of the pipe in any case.
+            let Err(problem) = become_it(state);
             let said = [Some(problem.to_string()), problem.hint()].into_iter().flatten().collect::<Vec<_>>();
             let _ = writing.write_all(said.join("\0").as_bytes());
             return Ok(FAILURE);
         }
     };
-    drop(writing);
-    let mut reason = Vec::new();
-    let _ = reading.read_to_end(&mut reason);
     let end = wait(pid).map_err(|errno| failed("cannot wait for the child", errno))?;
+    let mut reason = Vec::new();
+    // The end of it is that there is no more.
+    let _ = reading.read_to_end(&mut reason);
     if !reason.is_empty() {
         let said = String::from_utf8_lossy(&reason);
         let (message, hint) = said.split_once('\0').map_or((&*said, None), |(message, hint)| (message, Some(hint)));
@@ -114,6 +130,14 @@ fn in_child(become_it: impl FnOnce() -> Result<Infallible, Problem>) -> Ran {
         End::Exited(status) => Ok(status),
         End::Killed(signal) => Err(Problem::ChildEnded(format!("was killed by signal {signal}"))),
     }
+}
+
+/// Two ends on which nobody ever waits for the other.
+fn word_pair() -> std::io::Result<(UnixStream, UnixStream)> {
+    let (one, other) = UnixStream::pair()?;
+    one.set_nonblocking(true)?;
+    other.set_nonblocking(true)?;
+    Ok((one, other))
 }
 
 fn errno_of(error: &std::io::Error) -> Errno {
@@ -130,7 +154,7 @@ pub(crate) fn forkfor(state: &mut State, value: &OsStr) -> Outcome {
         chain::say("--forkfor=0: the child must sleep for a second at least");
         return Ok(Next::Usage);
     }
-    match make(&Fork("a second process lives beside this one for a while, to be killed by --killit"))? {
+    match fork(state, "a second process lives beside this one for a while, to be killed by --killit")? {
         Forked::Parent(pid) => {
             state.child = Some(pid);
             Ok(Next::GoOn)

@@ -41,6 +41,8 @@ pub struct State {
     pub noenv: bool,
     /// The child of `--forkfor`.
     pub child: Option<Pid>,
+    /// The caller had SIGCHLD ignored, and a child was made.
+    pub sigchld_was_ignored: bool,
     /// The environment of the next program, where it is not ours.
     pub environment: Option<Vec<OsString>>,
     /// Why standard output could not be written, if it could not.
@@ -57,6 +59,7 @@ impl State {
             strict: false,
             noenv: false,
             child: None,
+            sigchld_was_ignored: false,
             environment: None,
             lost: None,
         }

@@ -109,6 +109,28 @@ fn a_user_brings_home_and_name_along() {
     assert_eq!(env(&["HOME=/h"]), "A=1\nUSER=nobody\nB=2\nHOME=/nonexistent\n");
 }
 
+/// The kernel keeps no status for whoever ignores SIGCHLD; the program is to
+/// find the signal ignored all the same.
+#[test]
+fn a_caller_that_ignores_sigchld_loses_nothing() {
+    for words in [
+        &["--shell=/bin/grep", "-+"][..],
+        &["--forkfor=9", "--killit=9", "--shell=/bin/grep", "--"],
+        &["--forkfor=9", "--killit=9", "--exec", "grep"],
+    ] {
+        let ran = |then: &[&str]| {
+            let us = bin("rs-capsh");
+            let start = ["--ignore-signal=CHLD", us.to_str().unwrap()];
+            run("env", start.iter().chain(words).chain(then))
+        };
+        let found = ran(&["SigIgn", "/proc/self/status"]);
+        assert_eq!(found.status, 0, "{words:?}: {}", found.stderr);
+        let mask = found.stdout.trim_start_matches("SigIgn:").trim();
+        assert_eq!(u64::from_str_radix(mask, 16).unwrap() >> 16 & 1, 1, "{words:?}: {mask}");
+        assert_eq!(ran(&["no such line", "/proc/self/status"]).status, 1, "{words:?}");
+    }
+}
+
 #[test]
 fn a_child_of_forkfor_can_be_seen_and_ends() {
     let us = bin("rs-capsh");

@@ -143,36 +143,41 @@ pub fn is_default(signal: Signal) -> bool {
     result == 0 && old.handler == libc::SIG_DFL
 }
 
-/// rt_sigaction(2): puts a signal back to its default.
-pub struct SigDefault {
+/// rt_sigaction(2): puts a signal back to its default, or has it ignored.
+pub struct SigAction {
     /// Which.
     pub signal: Signal,
+    /// Whether it is ignored from here on.
+    pub ignore: bool,
     /// Why, for `--explain`.
     pub why: &'static str,
 }
 
-impl fmt::Display for SigDefault {
+impl fmt::Display for SigAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nothing = "{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}";
-        write!(f, "rt_sigaction({}, {nothing}, NULL, {SET_SIZE}", self.signal)
+        let handler = if self.ignore { "SIG_IGN" } else { "SIG_DFL" };
+        let action = format!("{{sa_handler={handler}, sa_mask=[], sa_flags=0}}");
+        write!(f, "rt_sigaction({}, {action}, NULL, {SET_SIZE}", self.signal)
     }
 }
 
-impl Call for SigDefault {
+impl Call for SigAction {
     type Out = ();
     const NAME: &'static str = "rt_sigaction";
     fn why(&self) -> String {
         self.why.to_owned()
     }
     fn cannot(&self) -> String {
-        format!("cannot set {} to its default", self.signal)
+        let to = if self.ignore { "be ignored" } else { "its default" };
+        format!("cannot set {} to {to}", self.signal)
     }
     fn enter(&self) -> nix::Result<()> {
-        let default = Disposition::default();
+        let handler = if self.ignore { libc::SIG_IGN } else { libc::SIG_DFL };
+        let wanted = Disposition { handler, ..Disposition::default() };
         let none = ptr::null_mut::<Disposition>();
         #[allow(unsafe_code)]
-        // SAFETY: installs no handler; the kernel only reads `default`.
-        check(unsafe { libc::syscall(libc::SYS_rt_sigaction, self.signal.0, &raw const default, none, SET_SIZE) })
+        // SAFETY: installs no handler; the kernel only reads `wanted`.
+        check(unsafe { libc::syscall(libc::SYS_rt_sigaction, self.signal.0, &raw const wanted, none, SET_SIZE) })
             .map(drop)
     }
 }
@@ -251,8 +256,9 @@ mod tests {
         let dumpable = |on| SetDumpable { on, why: "" }.to_string();
         assert_eq!(dumpable(true), "prctl(PR_SET_DUMPABLE, SUID_DUMP_USER");
         assert_eq!(dumpable(false), "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE");
-        let default = SigDefault { signal: Signal::CHLD, why: "" };
-        assert_eq!(default.to_string(), "rt_sigaction(SIGCHLD, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, NULL, 8");
+        let action = |ignore| SigAction { signal: Signal::CHLD, ignore, why: "" }.to_string();
+        assert_eq!(action(false), "rt_sigaction(SIGCHLD, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, NULL, 8");
+        assert_eq!(action(true), "rt_sigaction(SIGCHLD, {sa_handler=SIG_IGN, sa_mask=[], sa_flags=0}, NULL, 8");
     }
 
     #[test]
