@@ -105,11 +105,11 @@ pub fn group_by_id(gid: u32) -> Option<Group> {
 }
 
 /// The groups of user `name`: `primary` first, then those that list it, in
-/// the order of the file (getgrouplist(3)).
+/// the order of the file, each as often as it stands there (getgrouplist(3)).
 pub fn groups_of(name: &str, primary: u32) -> Vec<u32> {
     let mut groups = vec![primary];
     for group in database("/etc/group").lines().filter_map(parse_group) {
-        if group.members.iter().any(|member| member == name) && !groups.contains(&group.gid) {
+        if group.gid != primary && group.members.iter().any(|member| member == name) {
             groups.push(group.gid);
         }
     }
