@@ -55,7 +55,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, OutputError> {
     let shower = Shower { cli, count: caps::count() };
     for file in &cli.files {
         if cli.recursive {
-            shower.tree(without_slashes(file))?;
+            shower.tree(file)?;
         } else {
             shower.show(Path::new(file))?;
         }
@@ -89,8 +89,13 @@ struct Shower<'a> {
 impl Shower<'_> {
     /// Shows `root` and, where it is a folder, all below it, a folder before
     /// what is in it. As deep as folders go: the names are kept, not a stack.
-    fn tree(&self, root: PathBuf) -> Result<(), OutputError> {
-        let mut waiting = vec![root];
+    fn tree(&self, root: &OsString) -> Result<(), OutputError> {
+        // A slash after what is no folder is wrong, and is looked at first.
+        if let Err(error) = fs::symlink_metadata(root) {
+            complain(Path::new(root), &error);
+            return Ok(());
+        }
+        let mut waiting = vec![without_slashes(root)];
         while let Some(path) = waiting.pop() {
             if !self.show(&path)? {
                 continue;
@@ -116,7 +121,9 @@ impl Shower<'_> {
                 return Ok(false);
             }
         };
-        if !kind.is_file() {
+        // Below a folder the original asks also devices and the like.
+        let may_have = kind.is_file() || self.cli.recursive && !kind.is_dir() && !kind.is_symlink();
+        if !may_have {
             if self.cli.verbose {
                 line(path, " (Not a regular file)")?;
             }
