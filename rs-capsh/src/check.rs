@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::identity::number;
 use crate::names;
-use crate::state::{Next, Outcome, State, current, has};
+use crate::state::{Next, Outcome, State, current, has, unreadable};
 use chain::capability::name_of;
 use chain::sys::caps;
 use nix::unistd::{getgid, getuid};
@@ -22,13 +22,17 @@ fn named(name: &OsStr) -> Result<u32, Problem> {
 /// in the original.
 pub(crate) fn has_a(_: &mut State, name: &OsStr) -> Outcome {
     let number = named(name)?;
-    holds(caps::ambient(number) != Some(false), || format!("{} is not in the ambient set", name_of(number)))
+    holds(caps::ambient(number).map_err(unreadable)? != Some(false), || {
+        format!("{} is not in the ambient set", name_of(number))
+    })
 }
 
 /// `--has-b=NAME`. A number that the kernel does not know passes.
 pub(crate) fn has_b(_: &mut State, name: &OsStr) -> Outcome {
     let number = named(name)?;
-    holds(caps::bounded(number) != Some(false), || format!("{} is not in the bounding set", name_of(number)))
+    holds(caps::bounded(number).map_err(unreadable)? != Some(false), || {
+        format!("{} is not in the bounding set", name_of(number))
+    })
 }
 
 /// `--has-i=NAME`.
@@ -46,18 +50,20 @@ pub(crate) fn has_p(_: &mut State, name: &OsStr) -> Outcome {
 /// `--dropped=NAME`. A number that the kernel does not know passes.
 pub(crate) fn dropped(_: &mut State, name: &OsStr) -> Outcome {
     let number = named(name)?;
-    holds(caps::bounded(number) != Some(true), || format!("{} is in the bounding set", name_of(number)))
+    holds(caps::bounded(number).map_err(unreadable)? != Some(true), || {
+        format!("{} is in the bounding set", name_of(number))
+    })
 }
 
 /// `--supports=NAME`: the running kernel has it.
 pub(crate) fn supports(state: &mut State, name: &OsStr) -> Outcome {
     let number = named(name)?;
-    holds(number < state.count, || format!("this kernel has no {}", name_of(number)))
+    holds(number < state.count()?, || format!("this kernel has no {}", name_of(number)))
 }
 
 /// `--has-ambient`: the running kernel has an ambient set.
 pub(crate) fn has_ambient(_: &mut State) -> Outcome {
-    holds(caps::ambient(0).is_some(), || "this kernel has no ambient set".to_owned())
+    holds(caps::ambient(0).map_err(unreadable)?.is_some(), || "this kernel has no ambient set".to_owned())
 }
 
 /// `--has-no-new-privs`.

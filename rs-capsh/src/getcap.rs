@@ -1,10 +1,10 @@
 //! `rs-getcap FILE...` shows the capabilities of files.
 
 use crate::file::{ATTRIBUTE, FileCaps};
-use crate::text;
+use crate::{names, text};
 use chain::error::strerror;
 use chain::output::{OutputError, write_stdout};
-use chain::sys::{caps, xattr};
+use chain::sys::xattr;
 use chain::{Tool, say};
 use clap::{ArgAction, Parser, ValueHint};
 use nix::errno::Errno;
@@ -52,7 +52,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, OutputError> {
         print(crate::license_text().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let shower = Shower { cli, count: caps::count() };
+    let shower = Shower { cli, count: names::count_to_show() };
     for file in &cli.files {
         if cli.recursive {
             shower.tree(file)?;

@@ -44,7 +44,7 @@ impl Form {
         let pid = pid(word).ok_or_else(|| Error::Pid(word.to_owned()))?;
         let shown = word.display();
         let sets = caps::get_of(pid).map_err(|errno| Error::Get(pid, errno))?;
-        let count = caps::count();
+        let count = names::count_to_show();
         let text = text::write(&sets, count);
         Ok(match self {
             Self { iab: true, .. } => {

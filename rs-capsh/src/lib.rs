@@ -61,7 +61,7 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, Error> {
 fn do_words(state: &mut State, words: &[OsString]) -> Result<u8, Error> {
     let Some(first) = words.first() else { return Ok(0) };
     if first != "--quiet"
-        && let Some(warning) = print::kernel_is_ahead(state.count)
+        && let Some(warning) = state.count().ok().and_then(print::kernel_is_ahead)
     {
         state.print(warning);
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unnecessary_wraps, reason = "the acts of all words have one type")]
 
 use crate::error::Problem;
-use crate::state::{Next, Outcome, State, ambient, bounding, clear_ambient, current, then_powerless};
+use crate::state::{Next, Outcome, State, ambient, bounding, clear_ambient, current, then_powerless, unreadable};
 use chain::SysError;
 use chain::error::strerror;
 use chain::sys::caps::{self, BoundingDrop, CapSet, CapSets, NoNewPrivs, SETPCAP, SetSecureBits};
@@ -70,7 +70,8 @@ impl Mode {
     /// # Errors
     /// What the kernel answers.
     pub fn of_this_process(count: u32) -> Result<Self, Problem> {
-        Ok(Self::guess(caps::secure_bits(), ambient(count), &current()?, bounding(count)))
+        let bits = caps::secure_bits().map_err(unreadable)?;
+        Ok(Self::guess(bits, ambient(count)?, &current()?, bounding(count)?))
     }
 
     /// Changes this process; needs cap_setpcap in force.
@@ -79,7 +80,7 @@ impl Mode {
             return Ok(make(&SetSecureBits(0))?);
         }
         clear_ambient(count)?;
-        make(&SetSecureBits(if ambient(count).is_some() { AMBIENT } else { BASIC }))?;
+        make(&SetSecureBits(if ambient(count)?.is_some() { AMBIENT } else { BASIC }))?;
         if self == Self::Pure1e {
             return Ok(());
         }
@@ -97,7 +98,7 @@ impl Mode {
 
 /// `--mode`: prints it.
 pub(crate) fn mode(state: &mut State) -> Outcome {
-    let mode = Mode::of_this_process(state.count)?;
+    let mode = Mode::of_this_process(state.count()?)?;
     Ok(state.print(format!("Mode: {}\n", mode.name())))
 }
 
@@ -114,7 +115,8 @@ pub(crate) fn set_mode(state: &mut State, name: &OsStr) -> Outcome {
         state.print_with("unsupported mode: ", name, "\n");
         return Ok(Next::End(1));
     };
-    match then_powerless(SETPCAP, || mode.enter(state.count)) {
+    let count = state.count()?;
+    match then_powerless(SETPCAP, || mode.enter(count)) {
         Ok(()) => Ok(Next::GoOn),
         Err(Problem::Sys(SysError { errno, .. })) => {
             state.print(format!("failed to set mode [{}]: {}\n", mode.name(), strerror(errno)));
@@ -126,7 +128,7 @@ pub(crate) fn set_mode(state: &mut State, name: &OsStr) -> Outcome {
 
 /// `--inmode=M`: fails unless the mode is `M`.
 pub(crate) fn inmode(state: &mut State, name: &OsStr) -> Outcome {
-    let mode = Mode::of_this_process(state.count)?;
+    let mode = Mode::of_this_process(state.count()?)?;
     if name == mode.name() {
         return Ok(Next::GoOn);
     }

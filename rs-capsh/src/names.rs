@@ -3,6 +3,7 @@
 
 use crate::number;
 use chain::capability;
+use chain::sys::caps;
 
 /// The capability that `bytes` start with, and what follows: a number (C's
 /// base 0, below 64) if they start with a digit, else the longest run of
@@ -26,6 +27,13 @@ pub fn leading(bytes: &[u8]) -> Option<(u32, &[u8])> {
 /// The capability that `word` names, nothing before or after it.
 pub fn whole(word: &[u8]) -> Option<u32> {
     leading(word).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number)
+}
+
+/// How many capabilities are written of where nothing of this process depends
+/// on it: those of the running kernel or, where a filter of system calls keeps
+/// it from telling, those that have a name.
+pub fn count_to_show() -> u32 {
+    caps::count().ok().or_else(|| capability::CAPABILITIES.len().try_into().ok()).unwrap_or(64)
 }
 
 /// The numbers in `set`, ascending.

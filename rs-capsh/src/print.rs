@@ -4,7 +4,7 @@
 use crate::error::Problem;
 use crate::iab::{self, Iab};
 use crate::mode::Mode;
-use crate::state::{Next, Outcome, State, ambient, bounding, current};
+use crate::state::{Next, Outcome, State, ambient, bounding, current, unreadable};
 use crate::{names, number, text};
 use chain::capability::{CAPABILITIES, Capability, capability};
 use chain::sys::caps;
@@ -17,21 +17,24 @@ use std::os::unix::ffi::OsStrExt;
 
 /// `--current`: the sets, and what exec hands on.
 pub(crate) fn current_sets(state: &mut State) -> Outcome {
-    let lines = format!("{}{}", sets_line(state.count)?, iab_line(state.count)?);
+    let count = state.count()?;
+    let lines = format!("{}{}", sets_line(count)?, iab_line(count)?);
     Ok(state.print(lines))
 }
 
 /// `--print`: all that matters to capabilities.
 pub(crate) fn print(state: &mut State) -> Outcome {
-    let count = state.count;
+    let count = state.count()?;
     let mut lines = sets_line(count)?;
-    let _ = writeln!(lines, "Bounding set ={}", names::list(bounding(count)));
-    match ambient(count) {
+    let _ = writeln!(lines, "Bounding set ={}", names::list(bounding(count)?));
+    let ambient = ambient(count)?;
+    match ambient {
         Some(set) => _ = writeln!(lines, "Ambient set ={}", names::list(set)),
         None => lines.push_str("Ambient set = <unsupported>\n"),
     }
     lines.push_str(&iab_line(count)?);
-    secure_bits(&mut lines, caps::secure_bits(), caps::no_new_privs(), ambient(count).is_some());
+    let bits = caps::secure_bits().map_err(unreadable)?;
+    secure_bits(&mut lines, bits, caps::no_new_privs(), ambient.is_some());
     ids(&mut lines);
     let mode = Mode::of_this_process(count)?;
     let _ = writeln!(lines, "Guessed mode: {} ({})", mode.name(), mode.number());
@@ -45,8 +48,8 @@ fn sets_line(count: u32) -> Result<String, Problem> {
 fn iab_line(count: u32) -> Result<String, Problem> {
     let iab = Iab {
         inheritable: current()?.inheritable,
-        ambient: ambient(count).unwrap_or(0),
-        blocked: names::all(count) & !bounding(count),
+        ambient: ambient(count)?.unwrap_or(0),
+        blocked: names::all(count) & !bounding(count)?,
     };
     Ok(format!("Current IAB: {}\n", iab::write(&iab, count)))
 }
@@ -94,7 +97,7 @@ pub(crate) fn decode(state: &mut State, word: &OsStr) -> Outcome {
 /// `--explain=NAME`: what a capability lets a process do.
 pub(crate) fn explain(state: &mut State, name: &OsStr) -> Outcome {
     let number = names::whole(name.as_bytes()).ok_or_else(|| Problem::Name(name.to_owned()))?;
-    Ok(state.print(description(number, state.count)))
+    Ok(state.print(description(number, names::count_to_show())))
 }
 
 /// `--suggest=TEXT`: the capabilities whose name or description has the text.
@@ -107,7 +110,8 @@ pub(crate) fn suggest(state: &mut State, text: &OsStr) -> Outcome {
         has(known.name) || description_lines(known).iter().any(|line| has(line))
     };
     let hits = (0u32..).zip(CAPABILITIES).filter(|(_, known)| hit(known));
-    let entries: Vec<String> = hits.map(|(number, _)| description(number, state.count)).collect();
+    let count = names::count_to_show();
+    let entries: Vec<String> = hits.map(|(number, _)| description(number, count)).collect();
     Ok(state.print(entries.join("\n")))
 }
 

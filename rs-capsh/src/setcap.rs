@@ -47,6 +47,9 @@ pub enum Error {
     /// cap_setfcap cannot be put in force.
     #[error("unable to set cap_setfcap effective capability: {}", strerror(*.0))]
     Setfcap(Errno),
+    /// What `all` means is not to be learnt.
+    #[error("cannot tell how many capabilities the kernel has: {}", strerror(*.0))]
+    Kernel(Errno),
     /// The file cannot be looked at.
     #[error("failed to set capabilities on file '{}': {}", .0.display(), strerror(*.1))]
     File(OsString, Errno),
@@ -146,7 +149,8 @@ impl Options {
         if text.iter().all(|byte| number::is_blank(*byte)) && !self.force {
             return Err(Error::Blank);
         }
-        let sets = text::parse(&text, caps::count()).map_err(|mistake| Error::Text(word.to_owned(), mistake))?;
+        let count = caps::count().map_err(Error::Kernel)?;
+        let sets = text::parse(&text, count).map_err(|mistake| Error::Text(word.to_owned(), mistake))?;
         Ok(Some(sets))
     }
 

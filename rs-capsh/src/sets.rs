@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// `--caps=TEXT`: the three sets, in one call.
 pub(crate) fn caps(state: &mut State, text: &OsStr) -> Outcome {
-    let wanted = text::parse(text.as_bytes(), state.count)?;
+    let wanted = text::parse(text.as_bytes(), state.count()?)?;
     set_with_fix_up(wanted, state.strict)?;
     Ok(Next::GoOn)
 }
@@ -23,7 +23,7 @@ pub(crate) fn caps(state: &mut State, text: &OsStr) -> Outcome {
 pub(crate) fn inh(state: &mut State, list: &OsStr) -> Outcome {
     let inheritable = match list.as_bytes() {
         b"" | b"none" => 0,
-        list => text::parse_list(list, state.count)?,
+        list => text::parse_list(list, state.count()?)?,
     };
     set_with_fix_up(CapSets { inheritable, ..current()? }, state.strict)?;
     Ok(Next::GoOn)
@@ -31,7 +31,7 @@ pub(crate) fn inh(state: &mut State, list: &OsStr) -> Outcome {
 
 /// `--drop=LIST`: out of the bounding set, one by one.
 pub(crate) fn drop(state: &mut State, list: &OsStr) -> Outcome {
-    for number in elements(list.as_bytes(), state.count) {
+    for number in elements(list.as_bytes(), state.count()?) {
         let number = number?;
         if state.strict {
             drop_bounded(number)?;
@@ -44,7 +44,7 @@ pub(crate) fn drop(state: &mut State, list: &OsStr) -> Outcome {
 
 /// `--addamb=LIST`: into the ambient set, one by one.
 pub(crate) fn addamb(state: &mut State, list: &OsStr) -> Outcome {
-    for number in elements(list.as_bytes(), state.count) {
+    for number in elements(list.as_bytes(), state.count()?) {
         make(&AmbientRaise(number?))?;
     }
     Ok(Next::GoOn)
@@ -52,7 +52,7 @@ pub(crate) fn addamb(state: &mut State, list: &OsStr) -> Outcome {
 
 /// `--delamb=LIST`: out of the ambient set, one by one.
 pub(crate) fn delamb(state: &mut State, list: &OsStr) -> Outcome {
-    for number in elements(list.as_bytes(), state.count) {
+    for number in elements(list.as_bytes(), state.count()?) {
         make(&AmbientLower(number?))?;
     }
     Ok(Next::GoOn)
@@ -60,7 +60,7 @@ pub(crate) fn delamb(state: &mut State, list: &OsStr) -> Outcome {
 
 /// `--noamb`: an empty ambient set.
 pub(crate) fn noamb(state: &mut State) -> Outcome {
-    clear_ambient(state.count)?;
+    clear_ambient(state.count()?)?;
     Ok(Next::GoOn)
 }
 
@@ -68,9 +68,10 @@ pub(crate) fn noamb(state: &mut State) -> Outcome {
 pub(crate) fn iab(state: &mut State, text: &OsStr) -> Outcome {
     let wanted = iab::parse(text.as_bytes())?;
     // A number that the kernel does not have counts only as one to gain.
-    let ambient = wanted.ambient & all(state.count);
-    let wanted = Iab { ambient, blocked: wanted.blocked & bounding(state.count), ..wanted };
-    set_iab(&wanted, state.count)?;
+    let count = state.count()?;
+    let ambient = wanted.ambient & all(count);
+    let wanted = Iab { ambient, blocked: wanted.blocked & bounding(count)?, ..wanted };
+    set_iab(&wanted, count)?;
     Ok(Next::GoOn)
 }
 

@@ -29,8 +29,8 @@ pub type Outcome = Result<Next, Problem>;
 /// What earlier words set up for later ones.
 #[derive(Debug)]
 pub struct State {
-    /// How many capabilities the running kernel has.
-    pub count: u32,
+    /// How many capabilities the running kernel has, if it told.
+    count: nix::Result<u32>,
     /// The program of `--` and `-+`.
     pub shell: OsString,
     /// `--quiet` was given: `==` hands it on.
@@ -65,6 +65,14 @@ impl State {
         }
     }
 
+    /// How many capabilities the running kernel has.
+    ///
+    /// # Errors
+    /// What a filter of system calls may answer.
+    pub fn count(&self) -> Result<u32, Problem> {
+        self.count.map_err(unreadable)
+    }
+
     /// [`print`](Self::print), for a line with a word of the user's in it,
     /// byte for byte.
     pub fn print_with(&mut self, before: &str, word: &OsStr, after: &str) -> Next {
@@ -96,10 +104,13 @@ impl Default for State {
 /// # Errors
 /// What the kernel answers.
 pub fn current() -> Result<CapSets, Problem> {
-    caps::get().map_err(|errno| {
-        let what = "cannot read the capabilities".to_owned();
-        Problem::Sys(chain::SysError { what, errno, hint: None })
-    })
+    caps::get().map_err(unreadable)
+}
+
+/// What is said where the kernel does not tell what this process has.
+pub(crate) fn unreadable(errno: Errno) -> Problem {
+    let what = "cannot read the capabilities".to_owned();
+    Problem::Sys(chain::SysError { what, errno, hint: None })
 }
 
 /// Whether `number` is in `set`.
@@ -108,14 +119,30 @@ pub fn has(set: u64, number: u32) -> bool {
 }
 
 /// The bounding set of a kernel of `count` capabilities.
-pub fn bounding(count: u32) -> u64 {
-    (0..count).filter(|number| caps::bounded(*number) == Some(true)).fold(0, |set, number| set | 1 << number)
+///
+/// # Errors
+/// What a filter of system calls may answer.
+pub fn bounding(count: u32) -> Result<u64, Problem> {
+    set_of(count, caps::bounded)
 }
 
 /// The ambient set; `None` where the kernel has none.
-pub fn ambient(count: u32) -> Option<u64> {
-    caps::ambient(0)?;
-    Some((0..count).filter(|number| caps::ambient(*number) == Some(true)).fold(0, |set, number| set | 1 << number))
+///
+/// # Errors
+/// What a filter of system calls may answer.
+pub fn ambient(count: u32) -> Result<Option<u64>, Problem> {
+    match caps::ambient(0).map_err(unreadable)? {
+        Some(_) => set_of(count, caps::ambient).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The numbers below `count` that `has` tells of.
+fn set_of(count: u32, has: fn(u32) -> nix::Result<Option<bool>>) -> Result<u64, Problem> {
+    (0..count).try_fold(0, |set, number| {
+        let bit = u64::from(has(number).map_err(unreadable)? == Some(true));
+        Ok(set | bit << number)
+    })
 }
 
 /// Empties the ambient set; no call where it is empty, so that it works with
@@ -124,7 +151,7 @@ pub fn ambient(count: u32) -> Option<u64> {
 /// # Errors
 /// What the kernel answers.
 pub fn clear_ambient(count: u32) -> Result<(), Problem> {
-    if ambient(count).is_some_and(|set| set != 0) {
+    if ambient(count)?.is_some_and(|set| set != 0) {
         make(&AmbientClear)?;
     }
     Ok(())

@@ -184,7 +184,7 @@ fn through_the_original(words: &[String]) -> Vec<String> {
 fn sets_are_written_as_libcap_writes_them() {
     needs!("root", "capsh");
     let mut numbers = Numbers(6);
-    let (count, may) = (count(), get().unwrap().permitted);
+    let (count, may) = (count().unwrap(), get().unwrap().permitted);
     let sets: Vec<CapSets> = (0..compared())
         .map(|_| {
             let permitted = numbers.set() & may;
@@ -203,7 +203,7 @@ fn sets_are_written_as_libcap_writes_them() {
 fn texts_are_read_as_libcap_reads_them() {
     needs!("root", "capsh");
     let mut numbers = Numbers(7);
-    let (count, may) = (count(), get().unwrap().permitted);
+    let (count, may) = (count().unwrap(), get().unwrap().permitted);
     // What this process may not have is taken away at the end of each text.
     let without: Vec<String> = members(all(count) & !may).map(|number| format!(" {number}-eip")).collect();
     let tail = format!(" all-e{}", without.concat());
@@ -221,8 +221,8 @@ fn texts_are_read_as_libcap_reads_them() {
 fn iab_is_read_and_written_as_libcap_does() {
     needs!("root", "capsh");
     let mut numbers = Numbers(8);
-    let (count, may) = (count(), get().unwrap().permitted);
-    let bounding = state::bounding(count);
+    let (count, may) = (count().unwrap(), get().unwrap().permitted);
+    let bounding = state::bounding(count).unwrap();
     let generated = |numbers: &mut Numbers| {
         let ambient = numbers.set() & may & bounding;
         iab::write(&Iab { inheritable: numbers.set() & bounding | ambient, ambient, blocked: numbers.set() }, count)

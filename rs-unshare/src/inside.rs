@@ -237,10 +237,12 @@ fn unmapped(errno: Errno, which: &str, id: u32) -> Option<String> {
 /// Hands every capability in force on over exec, also for a program that is
 /// not root's.
 fn keep_caps() -> Result<(), Error> {
-    let now = caps::get().map_err(|errno| SysError { what: "capget failed".to_owned(), errno, hint: None })?;
+    let failed = |what: &str, errno| SysError { what: what.to_owned(), errno, hint: None };
+    let now = caps::get().map_err(|errno| failed("capget failed", errno))?;
     sys::make(&CapSet(CapSets { inheritable: now.permitted, ..now }))?;
     // Raising one that the kernel does not know is an error.
-    for number in (0..caps::count()).filter(|number| now.effective >> number & 1 == 1) {
+    let count = caps::count().map_err(|errno| failed("prctl failed", errno))?;
+    for number in (0..count).filter(|number| now.effective >> number & 1 == 1) {
         sys::make(&AmbientRaise(number))?;
     }
     Ok(())

@@ -38,26 +38,58 @@ fn prctl(option: i32, a: u64, b: u64) -> nix::Result<libc::c_long> {
     check(unsafe { libc::syscall(libc::SYS_prctl, option, a, b, 0u64, 0u64) })
 }
 
+/// Reads; `None` where the kernel does not know what is asked for. Another
+/// error is no such answer: whoever took a refusal for "not set" would leave
+/// set what was to be cleared.
+fn read(option: i32, a: u64, b: u64) -> nix::Result<Option<libc::c_long>> {
+    match prctl(option, a, b) {
+        Err(Errno::EINVAL) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 /// Whether capability `number` is in the bounding set; `None` where the
 /// kernel does not know the number.
-pub fn bounded(number: u32) -> Option<bool> {
-    prctl(libc::PR_CAPBSET_READ, number.into(), 0).ok().map(|answer| answer == 1)
+///
+/// # Errors
+/// What a filter of system calls may answer.
+pub fn bounded(number: u32) -> nix::Result<Option<bool>> {
+    Ok(read(libc::PR_CAPBSET_READ, number.into(), 0)?.map(|answer| answer == 1))
 }
 
 /// How many capabilities the running kernel has, without `/proc`.
-pub fn count() -> u32 {
-    (0..64).find(|n| bounded(*n).is_none()).unwrap_or(64)
+///
+/// # Errors
+/// What a filter of system calls may answer.
+pub fn count() -> nix::Result<u32> {
+    for number in 0..64 {
+        if bounded(number)?.is_none() {
+            return Ok(number);
+        }
+    }
+    Ok(64)
 }
 
 /// Whether capability `number` is in the ambient set; `None` where the kernel
 /// does not know the number, or has no such set (before Linux 4.3).
-pub fn ambient(number: u32) -> Option<bool> {
-    prctl(libc::PR_CAP_AMBIENT, ambient_option::IS_SET, number.into()).ok().map(|answer| answer == 1)
+///
+/// # Errors
+/// What a filter of system calls may answer.
+pub fn ambient(number: u32) -> nix::Result<Option<bool>> {
+    Ok(read(libc::PR_CAP_AMBIENT, ambient_option::IS_SET, number.into())?.map(|answer| answer == 1))
 }
 
 /// The securebits of this process; 0 where the kernel has none.
-pub fn secure_bits() -> u32 {
-    prctl(libc::PR_GET_SECUREBITS, 0, 0).ok().and_then(|bits| u32::try_from(bits).ok()).unwrap_or(0)
+///
+/// # Errors
+/// What a filter of system calls may answer.
+pub fn secure_bits() -> nix::Result<u32> {
+    Ok(read(libc::PR_GET_SECUREBITS, 0, 0)?.and_then(|bits| u32::try_from(bits).ok()).unwrap_or(0))
+}
+
+/// Whether one of `bits` is among the securebits, for advice.
+fn has_secure_bit(bits: u32) -> bool {
+    secure_bits().is_ok_and(|now| now & bits != 0)
 }
 
 /// The securebits that have a name here, with their locks.
@@ -78,8 +110,8 @@ fn wants_setpcap(errno: Errno) -> Option<String> {
 
 /// The advice for a number that the running kernel does not have.
 fn unknown_to_kernel(number: u32, errno: Errno) -> Option<String> {
-    (errno == Errno::EINVAL && bounded(number).is_none())
-        .then(|| format!("this kernel's capabilities are those from 0 to {}", count().saturating_sub(1)))
+    let count = count().ok().filter(|count| errno == Errno::EINVAL && number >= *count)?;
+    Some(format!("this kernel's capabilities are those from 0 to {}", count.saturating_sub(1)))
 }
 
 /// `CAP_CHOWN (it lets a process give …)`, for the lessons.
@@ -150,7 +182,7 @@ prctl_call!(
         if (has.permitted & has.inheritable) >> self.0 & 1 == 0 {
             return Some("it must be both permitted and inheritable first".to_owned());
         }
-        (secure_bits() & NO_AMBIENT_RAISE != 0).then(|| "the securebit no-ambient-raise is set".to_owned())
+        has_secure_bit(NO_AMBIENT_RAISE).then(|| "the securebit no-ambient-raise is set".to_owned())
     },
     enter: prctl(libc::PR_CAP_AMBIENT, ambient_option::RAISE, self.0.into())
 );
@@ -176,7 +208,7 @@ prctl_call!(
         _ => "what is permitted stays so when user 0 becomes another user, until the next exec".to_owned(),
     },
     cannot: format!("cannot set keep-caps to {}", self.0),
-    hint: |errno| (errno == Errno::EPERM && secure_bits() & 0x20 != 0)
+    hint: |errno| (errno == Errno::EPERM && has_secure_bit(0x20))
         .then(|| "the securebit keep-caps is locked".to_owned()),
     enter: prctl(libc::PR_SET_KEEPCAPS, self.0.into(), 0)
 );
@@ -196,7 +228,7 @@ prctl_call!(
         .to_owned(),
     cannot: format!("cannot set the securebits to {:#x}", self.0),
     hint: |errno| wants_setpcap(errno).or_else(|| {
-        let now = secure_bits();
+        let now = secure_bits().ok()?;
         let locked = (now >> 1) & 0x5555_5555;
         let changed = (now ^ self.0) & (locked | locked << 1);
         (errno == Errno::EPERM && changed != 0).then(|| format!("locked, and would change: {changed:#x}"))
