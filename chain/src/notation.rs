@@ -111,7 +111,16 @@ pub struct Mode(pub u32);
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { f.write_str("000") } else { write!(f, "0{:o}", self.0) }
+        write!(f, "{:0>3}", format!("0{:o}", self.0))
+    }
+}
+
+/// A user's or a group's id: the one that means "none" is -1.
+pub struct Id(pub u32);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == u32::MAX { f.write_str("-1") } else { self.0.fmt(f) }
     }
 }
 
@@ -240,6 +249,8 @@ mod tests {
         assert_eq!(Flags { bits: 5u32, table }.to_string(), "A|B");
         assert_eq!(Flags { bits: 0u32, table }.to_string(), "0");
         assert_eq!(Flags { bits: 9u32, table }.to_string(), "A|0x8");
-        assert_eq!(Mode(0o755).to_string(), "0755");
+        let mode = |mode| Mode(mode).to_string();
+        assert_eq!([mode(0o4755), mode(0o755), mode(0o22), mode(0o7), mode(0)], ["04755", "0755", "022", "007", "000"]);
+        assert_eq!([Id(u32::MAX).to_string(), Id(u32::MAX - 1).to_string()], ["-1", "4294967294"]);
     }
 }

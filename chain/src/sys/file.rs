@@ -2,7 +2,7 @@
 //! (`*at`), so that no path is walked twice.
 
 use super::{Call, check};
-use crate::notation::{Angled, Flags, Mode, Quoted, quoted};
+use crate::notation::{Angled, Flags, Id, Mode, Quoted, quoted};
 use nix::NixPath;
 use std::ffi::{CStr, OsStr};
 use std::fmt;
@@ -263,7 +263,7 @@ path_call!(
     /// fchownat(2). `u32::MAX` leaves an id as it is.
     FchownAt, "fchownat", "cannot change the owner of",
     { /** The new uid. */ uid: u32, /** The new gid. */ gid: u32, /** `AT_SYMLINK_NOFOLLOW`, `AT_EMPTY_PATH`. */ flags: i32 },
-    |self, f| write!(f, "fchownat({}, {}, {}, {}, {}", self.dir, quoted(self.path), self.uid.cast_signed(), self.gid.cast_signed(), at_flags(self.flags)),
+    |self, f| write!(f, "fchownat({}, {}, {}, {}, {}", self.dir, quoted(self.path), Id(self.uid), Id(self.gid), at_flags(self.flags)),
     |path| libc::syscall(libc::SYS_fchownat, self.dir.raw(), path.as_ptr(), self.uid, self.gid, self.flags)
 );
 
@@ -335,6 +335,8 @@ mod tests {
         assert_eq!(open.to_string(), "openat(AT_FDCWD, \"/proc/self/uid_map\", O_WRONLY|O_CLOEXEC");
         let make = MkdirAt { dir: At::Cwd, path: OsStr::new("a"), mode: 0o755, why: "" };
         assert_eq!(make.to_string(), "mkdirat(AT_FDCWD, \"a\", 0755");
+        let own = FchownAt { dir: At::Cwd, path: OsStr::new("a"), uid: u32::MAX, gid: u32::MAX - 1, flags: 0, why: "" };
+        assert_eq!(own.to_string(), "fchownat(AT_FDCWD, \"a\", -1, 4294967294, 0");
         let remove = UnlinkAt { dir: At::Cwd, path: OsStr::new("a"), flags: libc::AT_REMOVEDIR, why: "" };
         assert_eq!(remove.to_string(), "unlinkat(AT_FDCWD, \"a\", AT_REMOVEDIR");
     }

@@ -3,16 +3,8 @@
 //! The raw calls change this thread alone; a link of the chain has one.
 
 use super::{Call, check};
+use crate::notation::Id;
 use std::fmt;
-
-/// An id as strace writes it: the one that means "none" is -1.
-struct Id(u32);
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == u32::MAX { f.write_str("-1") } else { self.0.fmt(f) }
-    }
-}
 
 /// setuid(2).
 pub struct SetUid(pub u32);

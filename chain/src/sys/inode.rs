@@ -1,11 +1,11 @@
-//! What makes an entry of a tree whole: links and nodes, contents, owner,
-//! mode, attributes, times. By descriptor, or by a name that is not followed.
+//! What an entry of a tree is beside its contents: links and nodes, owner,
+//! mode, times. By descriptor, or by a name that is not followed.
 
 use super::file::{At, Fd, at_flags};
 use super::{Call, check};
-use crate::notation::{Mode, Quoted, quoted};
+use crate::notation::{Id, Mode, quoted};
 use nix::NixPath;
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::fd::AsRawFd;
 
@@ -131,7 +131,7 @@ fd_call!(
     Fchown, "fchown", "cannot change the owner of",
     "the archive says whose it is, by number: names mean other ids on other machines",
     { /** The new uid. */ uid: u32, /** The new gid. */ gid: u32 },
-    |self, f| write!(f, "fchown({}, {}, {}", self.fd, self.uid.cast_signed(), self.gid.cast_signed()),
+    |self, f| write!(f, "fchown({}, {}, {}", self.fd, Id(self.uid), Id(self.gid)),
     libc::syscall(libc::SYS_fchown, self.fd.fd.as_raw_fd(), self.uid, self.gid)
 );
 
@@ -143,37 +143,6 @@ fd_call!(
     |self, f| write!(f, "fchmod({}, {}", self.fd, Mode(self.mode)),
     libc::syscall(libc::SYS_fchmod, self.fd.fd.as_raw_fd(), self.mode)
 );
-
-/// write(2), where the file stands: may write less than all.
-pub struct WriteData<'a> {
-    /// Where to.
-    pub fd: Fd<'a>,
-    /// What.
-    pub bytes: &'a [u8],
-}
-
-impl fmt::Display for WriteData<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "write({}, {}, {}", self.fd, Quoted(self.bytes), self.bytes.len())
-    }
-}
-
-impl Call for WriteData<'_> {
-    type Out = usize;
-    const NAME: &'static str = "write";
-    fn why(&self) -> String {
-        "the file's contents".to_owned()
-    }
-    fn cannot(&self) -> String {
-        format!("cannot write {}", self.fd.path.display())
-    }
-    fn enter(&self) -> nix::Result<usize> {
-        nix::unistd::write(self.fd.fd, self.bytes)
-    }
-    fn returned(&self, out: &usize) -> String {
-        out.to_string()
-    }
-}
 
 /// What a call is made on.
 #[derive(Debug, Clone, Copy)]
@@ -276,178 +245,6 @@ impl Call for SetTime<'_> {
     }
 }
 
-/// fsetxattr(2): gives an open file an extended attribute.
-pub struct SetAttribute<'a> {
-    /// The file.
-    pub fd: Fd<'a>,
-    /// The attribute's name, with its class.
-    pub name: &'a OsStr,
-    /// Its value.
-    pub value: &'a [u8],
-}
-
-impl fmt::Display for SetAttribute<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = self.value.len();
-        write!(f, "fsetxattr({}, {}, {}, {length}, 0", self.fd, quoted(self.name), Quoted(self.value))
-    }
-}
-
-const ATTRIBUTE: &str = "after the owner, as a change of owner takes file capabilities away";
-
-impl Call for SetAttribute<'_> {
-    type Out = ();
-    const NAME: &'static str = "fsetxattr";
-    fn why(&self) -> String {
-        ATTRIBUTE.to_owned()
-    }
-    fn cannot(&self) -> String {
-        format!("cannot set attribute {} of {}", self.name.display(), self.fd.path.display())
-    }
-    fn enter(&self) -> nix::Result<()> {
-        self.name.with_nix_path(|name| {
-            let value = self.value;
-            #[allow(unsafe_code)]
-            // SAFETY: the C string and the value live through the call; the
-            // length is the value's.
-            let result = unsafe {
-                libc::syscall(
-                    libc::SYS_fsetxattr,
-                    self.fd.fd.as_raw_fd(),
-                    name.as_ptr(),
-                    value.as_ptr(),
-                    value.len(),
-                    0,
-                )
-            };
-            check(result).map(drop)
-        })?
-    }
-}
-
-/// lsetxattr(2), for what cannot be opened: links and nodes.
-pub struct SetLinkAttribute<'a> {
-    /// The path; its last part is not followed.
-    pub path: &'a OsStr,
-    /// The attribute's name, with its class.
-    pub name: &'a OsStr,
-    /// Its value.
-    pub value: &'a [u8],
-}
-
-impl fmt::Display for SetLinkAttribute<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = self.value.len();
-        write!(f, "lsetxattr({}, {}, {}, {length}, 0", quoted(self.path), quoted(self.name), Quoted(self.value))
-    }
-}
-
-impl Call for SetLinkAttribute<'_> {
-    type Out = ();
-    const NAME: &'static str = "lsetxattr";
-    fn why(&self) -> String {
-        ATTRIBUTE.to_owned()
-    }
-    fn cannot(&self) -> String {
-        format!("cannot set attribute {} of {}", self.name.display(), self.path.display())
-    }
-    fn enter(&self) -> nix::Result<()> {
-        self.path.with_nix_path(|path| {
-            self.name.with_nix_path(|name: &CStr| {
-                let value = self.value;
-                #[allow(unsafe_code)]
-                // SAFETY: the C strings and the value live through the call;
-                // the length is the value's.
-                let result = unsafe {
-                    libc::syscall(libc::SYS_lsetxattr, path.as_ptr(), name.as_ptr(), value.as_ptr(), value.len(), 0)
-                };
-                check(result).map(drop)
-            })
-        })??
-    }
-}
-
-/// fremovexattr(2).
-pub struct RemoveAttribute<'a> {
-    /// The file.
-    pub fd: Fd<'a>,
-    /// The attribute's name, with its class.
-    pub name: &'a OsStr,
-}
-
-impl fmt::Display for RemoveAttribute<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fremovexattr({}, {}", self.fd, quoted(self.name))
-    }
-}
-
-impl Call for RemoveAttribute<'_> {
-    type Out = ();
-    const NAME: &'static str = "fremovexattr";
-    fn why(&self) -> String {
-        "the newer entry has no such attribute: a lower layer's must not stay".to_owned()
-    }
-    fn cannot(&self) -> String {
-        format!("cannot remove attribute {} of {}", self.name.display(), self.fd.path.display())
-    }
-    fn enter(&self) -> nix::Result<()> {
-        self.name.with_nix_path(|name| {
-            #[allow(unsafe_code)]
-            // SAFETY: the C string lives through the call.
-            let result = unsafe { libc::syscall(libc::SYS_fremovexattr, self.fd.fd.as_raw_fd(), name.as_ptr()) };
-            check(result).map(drop)
-        })?
-    }
-}
-
-/// copy_file_range(2): from and to where both files stand; may copy less.
-pub struct CopyFileRange<'a> {
-    /// Read from.
-    pub from: Fd<'a>,
-    /// Written to.
-    pub to: Fd<'a>,
-    /// At most so many bytes.
-    pub length: usize,
-}
-
-impl fmt::Display for CopyFileRange<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "copy_file_range({}, NULL, {}, NULL, {}, 0", self.from, self.to, self.length)
-    }
-}
-
-impl Call for CopyFileRange<'_> {
-    type Out = usize;
-    const NAME: &'static str = "copy_file_range";
-    fn why(&self) -> String {
-        "the kernel copies by itself, without a round through this process".to_owned()
-    }
-    fn cannot(&self) -> String {
-        format!("cannot copy {} to {}", self.from.path.display(), self.to.path.display())
-    }
-    fn enter(&self) -> nix::Result<usize> {
-        let none = std::ptr::null_mut::<i64>();
-        let (from, to) = (self.from.fd.as_raw_fd(), self.to.fd.as_raw_fd());
-        #[allow(unsafe_code)]
-        // SAFETY: both offsets are NULL, which means the files' own.
-        let result = unsafe { libc::syscall(libc::SYS_copy_file_range, from, none, to, none, self.length, 0) };
-        check(result).map(libc::c_long::cast_unsigned).map(|n| usize::try_from(n).unwrap_or(0))
-    }
-    fn returned(&self, out: &usize) -> String {
-        out.to_string()
-    }
-}
-
-fd_call!(
-    /// ioctl(2) FICLONE: the file shares the blocks of `from` until one of
-    /// them is written.
-    CloneFile, "ioctl", "cannot clone into",
-    "where the file system can, both files share their blocks until one is written",
-    { /** Whose contents. */ from: Fd<'a> },
-    |self, f| write!(f, "ioctl({}, BTRFS_IOC_CLONE or FICLONE, {}", self.fd, self.from.fd.as_raw_fd()),
-    libc::syscall(libc::SYS_ioctl, self.fd.fd.as_raw_fd(), libc::FICLONE, self.from.fd.as_raw_fd())
-);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -474,7 +271,5 @@ mod tests {
         assert_eq!(node(libc::S_IFCHR | 0o666, (1, 3)), "mknodat(AT_FDCWD, \"n\", S_IFCHR|0666, makedev(0x1, 0x3)");
         assert_eq!(node(libc::S_IFCHR, (0, 0)), "mknodat(AT_FDCWD, \"n\", S_IFCHR|000, makedev(0, 0)");
         assert_eq!(node(libc::S_IFIFO | 0o4644, (0, 0)), "mknodat(AT_FDCWD, \"n\", S_IFIFO|S_ISUID|0644");
-        let set = SetAttribute { fd, name: OsStr::new("user.a"), value: b"v\0\x01x" };
-        assert_eq!(set.to_string(), format!("fsetxattr({n}<f>, \"user.a\", \"v\\0\\1x\", 4, 0"));
     }
 }

@@ -46,6 +46,7 @@ macro_rules! fd_call {
 
 pub mod caps;
 pub mod cgroup;
+pub mod contents;
 pub mod durable;
 pub mod file;
 pub mod host;

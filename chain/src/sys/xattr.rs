@@ -1,11 +1,13 @@
 //! Extended attributes of files (xattr(7)), never through a symbolic link.
 
+use super::file::Fd;
 use super::{Call, check};
 use crate::notation::{Quoted, quoted};
 use nix::NixPath;
 use nix::errno::Errno;
 use std::ffi::{CStr, OsStr};
 use std::fmt;
+use std::os::fd::AsRawFd;
 
 /// No attribute of the kernel's file systems is larger (`XATTR_SIZE_MAX`).
 const MAX: usize = 65536;
@@ -27,6 +29,15 @@ pub fn get(path: &OsStr, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Why an archive's attributes come so late, for `--explain`.
+pub const AFTER_OWNER: &str = "after the owner, as a change of owner takes file capabilities away";
+
+/// The value of an attribute as strace writes it: a NUL at the end is taken for
+/// that of a string.
+fn shown(value: &[u8]) -> Quoted<'_> {
+    Quoted(value.strip_suffix(&[0]).unwrap_or(value))
+}
+
 /// lsetxattr(2): gives a file an attribute, or another value of it.
 pub struct SetXattr<'a> {
     /// The file.
@@ -42,9 +53,7 @@ pub struct SetXattr<'a> {
 impl fmt::Display for SetXattr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, length) = (Quoted(self.name.to_bytes()), self.value.len());
-        // A NUL at the end is taken for that of a string.
-        let shown = self.value.strip_suffix(&[0]).unwrap_or(self.value);
-        write!(f, "lsetxattr({}, {name}, {}, {length}, 0", quoted(self.path), Quoted(shown))
+        write!(f, "lsetxattr({}, {name}, {}, {length}, 0", quoted(self.path), shown(self.value))
     }
 }
 
@@ -106,9 +115,91 @@ impl Call for RemoveXattr<'_> {
     }
 }
 
+/// fsetxattr(2): gives an open file an extended attribute.
+pub struct SetAttribute<'a> {
+    /// The file.
+    pub fd: Fd<'a>,
+    /// The attribute's name, with its class.
+    pub name: &'a OsStr,
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+impl fmt::Display for SetAttribute<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.value.len();
+        write!(f, "fsetxattr({}, {}, {}, {length}, 0", self.fd, quoted(self.name), shown(self.value))
+    }
+}
+
+impl Call for SetAttribute<'_> {
+    type Out = ();
+    const NAME: &'static str = "fsetxattr";
+    fn why(&self) -> String {
+        AFTER_OWNER.to_owned()
+    }
+    fn cannot(&self) -> String {
+        format!("cannot set attribute {} of {}", self.name.display(), self.fd.path.display())
+    }
+    fn enter(&self) -> nix::Result<()> {
+        self.name.with_nix_path(|name| {
+            let value = self.value;
+            #[allow(unsafe_code)]
+            // SAFETY: the C string and the value live through the call; the
+            // length is the value's.
+            let result = unsafe {
+                libc::syscall(
+                    libc::SYS_fsetxattr,
+                    self.fd.fd.as_raw_fd(),
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    value.len(),
+                    0,
+                )
+            };
+            check(result).map(drop)
+        })?
+    }
+}
+
+/// fremovexattr(2).
+pub struct RemoveAttribute<'a> {
+    /// The file.
+    pub fd: Fd<'a>,
+    /// The attribute's name, with its class.
+    pub name: &'a OsStr,
+}
+
+impl fmt::Display for RemoveAttribute<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fremovexattr({}, {}", self.fd, quoted(self.name))
+    }
+}
+
+impl Call for RemoveAttribute<'_> {
+    type Out = ();
+    const NAME: &'static str = "fremovexattr";
+    fn why(&self) -> String {
+        "the newer entry has no such attribute: a lower layer's must not stay".to_owned()
+    }
+    fn cannot(&self) -> String {
+        format!("cannot remove attribute {} of {}", self.name.display(), self.fd.path.display())
+    }
+    fn enter(&self) -> nix::Result<()> {
+        self.name.with_nix_path(|name| {
+            #[allow(unsafe_code)]
+            // SAFETY: the C string lives through the call.
+            let result = unsafe { libc::syscall(libc::SYS_fremovexattr, self.fd.fd.as_raw_fd(), name.as_ptr()) };
+            check(result).map(drop)
+        })?
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
+    use std::path::Path;
 
     #[test]
     fn notation() {
@@ -117,6 +208,11 @@ mod tests {
         assert_eq!(set.to_string(), r#"lsetxattr("f", "security.capability", "\1\0\0\2", 4, 0"#);
         let set = SetXattr { value: &[1, 0, 0, 0], ..set };
         assert_eq!(set.to_string(), r#"lsetxattr("f", "security.capability", "\1\0\0", 4, 0"#);
+        let file = std::fs::File::open("/").expect("a folder");
+        let (n, fd) = (file.as_raw_fd(), Fd { fd: file.as_fd(), path: Path::new("f") });
+        let set = |value| SetAttribute { fd, name: OsStr::new("user.a"), value }.to_string();
+        assert_eq!(set(b"v\0\x01x"), format!("fsetxattr({n}<f>, \"user.a\", \"v\\0\\1x\", 4, 0"));
+        assert_eq!(set(b"v\0"), format!("fsetxattr({n}<f>, \"user.a\", \"v\", 2, 0"));
         let remove = RemoveXattr { path, name, why: "" };
         assert_eq!(remove.to_string(), r#"lremovexattr("f", "security.capability""#);
     }

@@ -5,8 +5,8 @@
 use super::Unpacker;
 use anyhow::anyhow;
 use chain::sys;
+use chain::sys::contents::{CloneFile, CopyFileRange};
 use chain::sys::file::Fd;
-use chain::sys::inode::{CloneFile, CopyFileRange};
 use nix::errno::Errno;
 
 /// How much is copied at a time.

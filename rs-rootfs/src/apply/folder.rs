@@ -7,7 +7,7 @@ use crate::tar::Entry;
 use anyhow::bail;
 use chain::sys;
 use chain::sys::file::{Fd, MkdirAt};
-use chain::sys::inode::RemoveAttribute;
+use chain::sys::xattr::RemoveAttribute;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use std::ffi::OsStr;

@@ -8,9 +8,10 @@ use crate::tar::{Entry, Kind};
 use anyhow::{Context, bail};
 use chain::sys;
 use chain::sys::file::{At, FchmodAt, FchownAt, Fd, SymlinkAt};
-use chain::sys::inode::{LinkAt, MknodAt, On, SetLinkAttribute, SetTime};
+use chain::sys::inode::{LinkAt, MknodAt, On, SetTime};
+use chain::sys::xattr::{AFTER_OWNER, SetXattr};
 use nix::errno::Errno;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -126,9 +127,10 @@ impl Unpacker {
             if !self.keeps(name) {
                 continue;
             }
-            let name = OsStr::from_bytes(name);
-            if let Err((errno, error)) = made(&SetLinkAttribute { path: &path, name, value }) {
-                self.attribute_refused(name, errno, error)?;
+            let with_end = CString::new(name.as_slice())?;
+            let call = SetXattr { path: &path, name: &with_end, value, why: AFTER_OWNER };
+            if let Err((errno, error)) = made(&call) {
+                self.attribute_refused(OsStr::from_bytes(name), errno, error)?;
             }
         }
         Ok(())
