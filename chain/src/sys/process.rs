@@ -104,7 +104,7 @@ pub struct Execve<'a> {
 impl Execve<'_> {
     fn variables(&self) -> usize {
         match self.env {
-            Environment::Inherited => std::env::vars_os().count(),
+            Environment::Inherited => own_environment().len(),
             Environment::Only(words) => words.len(),
         }
     }
