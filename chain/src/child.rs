@@ -1,7 +1,7 @@
 //! Children: waiting for one, handing signals on to it, ending as it ended,
 //! and helpers that wait for word from their parent.
 
-use crate::error::SysError;
+use crate::error::{SysError, say};
 use crate::notation::{Signal, SignalSet};
 use crate::sys::cgroup::ForkInto;
 use crate::sys::file::Fd;
@@ -142,28 +142,44 @@ impl Word {
         // Only our own processes see it: nothing to trace.
         socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map(|(one, other)| (Self(one), Self(other)))
-            .map_err(|error| SysError {
-                what: "cannot reach a child: socketpair failed".to_owned(),
-                errno: Errno::from_raw(error.raw_os_error()),
-                hint: None,
-            })
+            .map_err(|error| no_word("socketpair", error.raw_os_error()))
     }
 
     /// Tells the other side; nothing happens if it is gone.
-    pub fn tell(&self) {
-        let _ = rustix::net::send(&self.0, b".", rustix::net::SendFlags::NOSIGNAL);
+    ///
+    /// # Errors
+    /// The kernel's reason: the other side still waits.
+    pub fn tell(&self) -> Result<(), SysError> {
+        use rustix::io::Errno;
+        loop {
+            match rustix::net::send(&self.0, b".", rustix::net::SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
+                Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => return Ok(()),
+                Err(error) => return Err(no_word("send", error.raw_os_error())),
+            }
+        }
     }
 
     /// Waits for the other side's word; `false` if it ended without.
-    pub fn heard(&self) -> bool {
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn heard(&self) -> Result<bool, SysError> {
         let mut byte = [0];
         loop {
             match nix::unistd::read(&self.0, &mut byte) {
                 Err(Errno::EINTR) => {}
-                answer => return answer == Ok(1),
+                Ok(length) => return Ok(length == 1),
+                Err(Errno::ECONNRESET) => return Ok(false),
+                Err(errno) => return Err(no_word("read", errno as i32)),
             }
         }
     }
+}
+
+fn no_word(call: &str, errno: i32) -> SysError {
+    let what = format!("cannot speak with another of our own processes: {call} failed");
+    SysError { what, errno: Errno::from_raw(errno), hint: None }
 }
 
 /// Whether the process behind the pidfd `process` has ended.
@@ -171,6 +187,9 @@ pub fn is_gone(process: impl AsFd) -> bool {
     let mut asked = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
+
+/// The status of a helper that did nothing.
+const IDLE: u8 = 1;
 
 /// A child made early, which keeps the namespaces, the ids and the folder
 /// that this process is about to leave, waits for word and then does a job.
@@ -194,7 +213,14 @@ impl Helper {
             // With this end open here the helper would never see the other
             // side go.
             let _ = nix::unistd::close(far_end);
-            if theirs.heard() { job() } else { 0 }
+            match theirs.heard() {
+                Ok(true) => job(),
+                Ok(false) => IDLE,
+                Err(error) => {
+                    say(&error.to_string());
+                    IDLE
+                }
+            }
         })?;
         Ok(Self { pid, word: Some(ours) })
     }
@@ -202,12 +228,14 @@ impl Helper {
     /// Lets the helper do its job and waits for it.
     ///
     /// # Errors
-    /// `ECHILD`: somebody else has waited for it.
-    pub fn work(mut self) -> Result<End, Errno> {
-        if let Some(word) = self.word.take() {
-            word.tell();
+    /// `ECHILD`: somebody else has waited for it. It cannot be told: it ends
+    /// without having done its job.
+    pub fn work(mut self) -> Result<End, SysError> {
+        if let Some(word) = &self.word {
+            word.tell()?;
         }
-        wait(self.pid)
+        self.word = None;
+        wait(self.pid).map_err(|errno| SysError { what: "waitpid failed".to_owned(), errno, hint: None })
     }
 }
 

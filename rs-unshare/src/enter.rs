@@ -5,7 +5,7 @@
 use crate::error::Error;
 use crate::idmap::Outside;
 use crate::options::Options;
-use crate::persist::{Binder, waiting};
+use crate::persist::Binder;
 use crate::plan::Plan;
 use crate::{fork, inside};
 use chain::child::{self, End, Helper};
@@ -85,7 +85,7 @@ fn map(mapper: Helper) -> Result<(), Error> {
         Ok(End::Exited(0)) => Ok(()),
         Ok(End::Exited(status)) => Err(Error::Said { status }),
         Ok(End::Killed(signal)) => Err(Error::HelperKilled { task: "maps the ids", signal: Signal(signal) }),
-        Err(errno) => Err(waiting(errno)),
+        Err(error) => Err(error.into()),
     }
 }
 

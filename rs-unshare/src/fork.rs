@@ -3,7 +3,7 @@
 use crate::enter::ended;
 use crate::error::Error;
 use crate::inside::{self, Parent};
-use crate::persist::{Binder, waiting};
+use crate::persist::{Binder, Bound};
 use crate::plan::Plan;
 use chain::child::{Word, blocked, end_like, wait, wait_forwarding};
 use chain::notation::{Signal, SignalSet};
@@ -47,7 +47,8 @@ pub fn run(plan: &Plan<'_>, binder: Option<Binder>) -> Result<ExitCode, Error> {
             let status = in_child(plan, before, parent, word.as_ref())
                 .map_or_else(|error| ended(&error), |never| match never {});
             if let Some(word) = word {
-                word.tell();
+                // Without this word the parent leaves the files bound.
+                let _ = word.tell();
             }
             Ok(status.into())
         }
@@ -71,7 +72,9 @@ fn in_child(
         parent.watch()?;
     }
     // The parent has said why, or is gone.
-    if bound.is_some_and(|word| !word.heard()) {
+    if let Some(word) = bound
+        && !word.heard()?
+    {
         return Err(Error::Said { status: crate::FAILURE });
     }
     inside::prepare(plan, parent.as_ref())?;
@@ -81,24 +84,36 @@ fn in_child(
 
 fn in_parent(plan: &Plan<'_>, pid: Pid, binder: Option<Binder>, word: Option<Word>) -> Result<ExitCode, Error> {
     if let Some((binder, word)) = binder.zip(word) {
-        let bound = match binder.bind() {
-            Ok(bound) => bound,
+        match bind(binder, &word) {
+            // exec closes the child's end; a child that failed says so first.
+            Ok(bound) => {
+                if word.heard().unwrap_or(false) {
+                    bound.take_back();
+                }
+            }
             Err(error) => {
-                // Without this word the child ends by itself.
+                // Without a word the child ends by itself.
                 drop(word);
                 let _ = wait(pid);
                 return Err(error);
             }
-        };
-        word.tell();
-        // exec closes the child's end; a child that failed says so first.
-        if word.heard() {
-            bound.take_back();
         }
     }
     let end = if plan.options.forward_signals { wait_forwarding(pid, &SIGNALS) } else { wait(pid) };
     match end {
         Ok(end) => Ok(end_like(end).into()),
-        Err(errno) => Err(waiting(errno)),
+        Err(errno) => Err(SysError { what: "waitpid failed".to_owned(), errno, hint: None }.into()),
+    }
+}
+
+/// Binds the files and lets the child go on.
+fn bind(binder: Binder, child: &Word) -> Result<Bound, Error> {
+    let bound = binder.bind()?;
+    match child.tell() {
+        Ok(()) => Ok(bound),
+        Err(error) => {
+            bound.take_back();
+            Err(error.into())
+        }
     }
 }

@@ -59,7 +59,10 @@ impl Binder {
                 bound.take_back();
                 Err(Error::HelperKilled { task: "binds the namespaces", signal: Signal(signal) })
             }
-            Err(errno) => Err(waiting(errno)),
+            Err(error) => {
+                bound.take_back();
+                Err(error.into())
+            }
         }
     }
 }
@@ -70,11 +73,6 @@ impl Bound {
         // What cannot be unmounted was not bound; the first cause is reported.
         let _ = self.0.work();
     }
-}
-
-/// waitpid(2) failed: somebody else has reaped the helper.
-pub(crate) fn waiting(errno: Errno) -> Error {
-    Error::Step(SysError { what: "waitpid failed".to_owned(), errno, hint: None })
 }
 
 fn bind_all(files: &[File], pid: Pid, fork: bool) -> Result<(), Error> {

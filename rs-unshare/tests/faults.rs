@@ -144,6 +144,36 @@ fn assert_no_process(mark: &str) {
     panic!("{} processes are left", left());
 }
 
+/// The helpers wait for word: without it nothing may be taken for done, and
+/// nobody may wait for ever.
+#[test]
+fn processes_that_cannot_speak_with_each_other() {
+    needs!("root", "strace");
+    let scratch = Scratch::new();
+    let file = scratch.join("f");
+    std::fs::write(&file, "").expect("a file");
+    run("chmod", ["777", &scratch.path().display().to_string()]);
+    let uts = format!("--uts={}", file.display());
+    let mark = scratch.join("ran").display().to_string();
+    for call in ["socketpair", "sendto"] {
+        for (options, times) in [(vec!["--map-users=0:0:10"], 1), (vec!["--owner=5:6", "-r"], 1), (vec![&uts, "-f"], 2)]
+        {
+            for when in 1..=times {
+                let args: Vec<String> = options.iter().copied().chain(["touch", &mark]).map(str::to_owned).collect();
+                let injected = inject(&args, call, "EIO", when);
+                let bound = run("umount", [&file]).status == 0;
+                let told = format!("{args:?} {call} {when}: {}", injected.ran.stderr);
+                assert!(injected.call.is_some(), "not made to fail: {told}");
+                assert!(!bound && std::fs::remove_file(&mark).is_err(), "{told}");
+                assert_eq!(injected.ran.status, 1, "{told}");
+                let words = "rs-unshare: cannot speak with another of our own processes: ";
+                assert!(injected.ran.stderr.starts_with(words) && injected.ran.stderr.lines().count() == 1, "{told}");
+                assert_no_process(&mark);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_full_system_is_told_with_the_files_that_bound_it() {
     needs!("root", "strace");
