@@ -209,6 +209,42 @@ fn as_an_ordinary_user() {
     assert_eq!(ours(&["-muinpfr", "--mount-proc", "true"]).status, 0);
 }
 
+/// The numbers that `file` grants `user`, if it has a line.
+fn granted(file: &str, user: &str) -> Option<(u32, u32)> {
+    let text = std::fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| {
+        let mut parts = line.strip_prefix(user)?.strip_prefix(':')?.split(':');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    })
+}
+
+#[test]
+fn as_an_ordinary_user_with_subordinate_ids_or_without() {
+    needs!("user", "userns", "newuidmap");
+    let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+    let name = run("id", ["-un"]).stdout.trim().to_owned();
+    let ran = ours(&["-r", "--map-auto", "cat", "/proc/self/uid_map", "/proc/self/gid_map"]);
+    let (Some(users), Some(groups)) = (granted("/etc/subuid", &name), granted("/etc/subgid", &name)) else {
+        assert_eq!((ran.status, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("no line matching user \"{name}\" in /etc/sub")), "{}", ran.stderr);
+        assert!(ran.stderr.contains("hint: give the user a range: usermod --add-subuids"), "{}", ran.stderr);
+        return;
+    };
+    let map = |own, (first, count)| [format!("0 {own} 1"), format!("1 {first} {count}")];
+    assert_eq!(lines(&ran), [map(uid, users), map(gid, groups)].concat(), "{}", ran.stderr);
+    // Whoever has such ids can be any of them, and own files as them.
+    let ran = ours(&["--map-auto", "-S", "5", "-G", "6", "sh", "-c", "id -u; id -g; id -G; cat /proc/self/setgroups"]);
+    assert_eq!(lines(&ran), ["5", "6", "6", "allow"], "{}", ran.stderr);
+    let ran = ours(&["--map-subids", "cat", "/proc/self/uid_map"]);
+    assert_eq!(lines(&ran), [format!("{0} {0} {1}", users.0, users.1)], "{}", ran.stderr);
+    let ran = ours(&["--map-auto", "-rmpf", "--mount-proc", "sh", "-c", "echo $$; id -u"]);
+    assert_eq!(lines(&ran), ["1", "0"], "{}", ran.stderr);
+    // newuidmap's own words are enough, and its status is ours.
+    let ran = ours(&[&format!("--map-users=0:{}:{}", users.0, users.1 + 1), "echo", "ran"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not allowed") && !ran.stderr.contains("hint"), "{}", ran.stderr);
+}
+
 #[test]
 fn a_persistent_user_namespace_and_a_persistent_mount_namespace() {
     needs!("root", "nsenter");
