@@ -194,6 +194,21 @@ fn older_kernels_make_read_only_what_is_mounted_below() {
 }
 
 #[test]
+fn older_kernels_keep_the_flags_that_are_there() {
+    needs!("userns", "strace");
+    let stage = Stage::new();
+    for calls in ["mount_setattr", "open_tree,mount_setattr,move_mount"] {
+        let script = format!(
+            "mount -t tmpfs t \"$OUT\"; mount -o remount,bind,noexec,noatime,nosymfollow \"$OUT\"; \
+             exec strace -f -qq -o /dev/null -e trace={calls} -e inject={calls}:error=ENOSYS \
+             \"$T\" --root=\"$ROOT\" --ro-bind \"$OUT\" /data -- grep -o \" $ROOT/data [^ ]*\" /proc/self/mountinfo"
+        );
+        let out = ok(stage.sh("-mr", &script));
+        assert!(out.ends_with("/data ro,nosuid,nodev,noexec,noatime,nosymfollow\n"), "{calls}: {out}");
+    }
+}
+
+#[test]
 fn older_kernels_refuse_hostile_roots_too() {
     needs!("userns", "strace");
     let stage = Stage::new();

@@ -275,6 +275,33 @@ fn terminal_programs_work_inside() {
 }
 
 #[test]
+fn job_control_on_a_terminal_made_inside() {
+    needs!("userns", "script", "tmux");
+    if !std::path::Path::new("/usr/bin/tmux").exists() || !std::path::Path::new("/usr/lib64").exists() {
+        return chain::testing::skip("tmux");
+    }
+    // Each key is sent when the foreground is what it is for.
+    let script = "export TERM=linux LC_ALL=C.UTF-8; t() { tmux -S /tmp/s -f /dev/null \"$@\"; }; \
+        until_is() { until test \"$(t display-message -p \"#{pane_current_command}\")\" = $1; do sleep 0.1; done; }; \
+        until_says() { until grep -q \"$1\" /tmp/o 2>/dev/null; do sleep 0.1; done; }; \
+        t new-session -d -x 100 -y 30 \"bash --norc -i\"; until_is bash; \
+        t send-keys \"sleep 100; jobs > /tmp/o; fg\" Enter; until_is sleep; \
+        t send-keys C-z; until_says Stopped; until_is sleep; \
+        t send-keys C-c; until_is bash; t send-keys \"echo interrupted \\$? >> /tmp/o\" Enter; until_says interrupted; \
+        t resize-window -x 77 -y 22; t send-keys \"stty size >> /tmp/o; tty >> /tmp/o\" Enter; until_says pts; \
+        t kill-server; cat /tmp/o";
+    for flags in lanes() {
+        for tty in ["", "--tty"] {
+            let stage = Stage::empty();
+            let ran = on_terminal(&stage, &pivoted(flags, &format!("{HOST} --proc --null --ptmx {tty}"), script));
+            let words = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+            let wanted = "[1]+ Stopped sleep 100 interrupted 130 22 77 /dev/pts/0";
+            assert_eq!(words, wanted, "{flags} {tty}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_new_session_cannot_reach_the_terminal() {
     needs!("userns", "script");
     let stage = Stage::new();
