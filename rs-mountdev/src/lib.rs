@@ -26,6 +26,7 @@ pub mod verify;
 
 use action::{Action, Opened, Work};
 use bind::{Change, change_flags};
+use chain::error::escaped;
 use chain::sys::inherit::Umask;
 use chain::sys::make;
 use chain::sys::mount::Mount;
@@ -61,7 +62,7 @@ fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
     let flags = &cli.flags;
     let say = |text: &str| {
         if flags.verbose {
-            chain::say(text);
+            chain::say(&escaped(text));
         }
     };
     if let Some(how) = flags.propagation {
@@ -149,7 +150,8 @@ fn dry_run(cli: &Cli, actions: &[Action]) -> Result<ExitCode, Error> {
     lines.extend(last.iter().filter(|(asked, _)| *asked).map(|(_, line)| (*line).to_owned()));
     let words: Vec<String> = flags.command.iter().map(|word| word.display().to_string()).collect();
     lines.push(format!("run {} with the root {}", words.join(" "), root.given().display()));
-    chain::output::print(&(lines.join("\n") + "\n"), FAILURE)?;
+    let text: String = lines.iter().map(|line| escaped(line) + "\n").collect();
+    chain::output::print(&text, FAILURE)?;
     Ok(ExitCode::SUCCESS)
 }
 

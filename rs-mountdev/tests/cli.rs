@@ -160,6 +160,8 @@ fn a_dry_run_says_the_steps_in_their_order_and_does_nothing() {
     );
     assert_eq!(out, wanted);
     assert_eq!(std::fs::read_dir(stage.root()).expect("the root").count(), 0);
+    let (_, out, _) = t(&["--dry-run", "--dir=a\nb", &format!("--root={root}"), "id"]);
+    assert_eq!(out, format!("a\\nb: make a folder\nrun id with the root {root}\n"));
     let (status, _, stderr) = t(&["--dry-run", "--root=/nonexistent", "id"]);
     assert_eq!((status, stderr.contains("No such file")), (125, true));
 }
