@@ -4,7 +4,7 @@
 
 mod common;
 
-use chain::testing::{Ran, needs};
+use chain::testing::{Ran, bin, needs, run};
 use common::{Stage, Terminal, top, within};
 use std::process::Command;
 
@@ -89,6 +89,83 @@ fn an_ordinary_user_never_runs_silently_without_limits() {
         assert!(ran.stderr.contains(way), "{}", ran.stderr);
     }
     assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
+/// A group of cgroup v2 that user 65534 may divide; it goes with what is in it.
+struct Delegated(std::path::PathBuf);
+
+impl Delegated {
+    fn new() -> Self {
+        let name = format!("rs-demo-{}", std::process::id());
+        let group = Self(std::path::Path::new("/sys/fs/cgroup").join(&name));
+        let made =
+            run(bin("rs-cgcreate"), ["-t", "65534:65534", "-a", "65534:65534", "-g", &format!("cpu,memory:{name}")]);
+        assert_eq!(made.status, 0, "{}", made.stderr);
+        group
+    }
+
+    fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.0.join(file)).expect("a control file")
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        run("find", [self.0.as_os_str(), "-depth".as_ref(), "-type".as_ref(), "d".as_ref(), "-delete".as_ref()]);
+    }
+}
+
+#[test]
+fn an_ordinary_user_has_limits_in_a_delegated_group() {
+    needs!("root", "v2", "setpriv");
+    let stage = Stage::new();
+    let group = Delegated::new();
+    // As systemd-run --scope does: the command is born in the group. What else
+    // is in it must be back afterwards.
+    let mut command = stage.command("sh");
+    command.args(["-c", "echo $$ >\"$0/cgroup.procs\"; \"$@\"; cat /proc/self/cgroup"]).arg(&group.0);
+    let demo = as_nobody(&stage, &[]);
+    command.arg(demo.get_program()).args(demo.get_args());
+    let ran = ran(command);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    shows_isolation(&ran.stdout);
+    assert_eq!(value(&ran.stdout, "memory"), "9998336 bytes");
+    assert_eq!(value(&ran.stdout, "cpu"), "300000 of 1000000 us: 30 %");
+    let name = group.0.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(ran.stdout.ends_with(&format!("0::/{name}\n")), "the caller is where it was: {}", ran.stdout);
+    assert_eq!(group.read("cgroup.subtree_control"), "\n");
+    assert_eq!(group.read("cgroup.stat").lines().next(), Some("nr_descendants 0"));
+    assert_eq!(stage.left(value(&ran.stdout, "hostname")), Vec::<String>::new());
+}
+
+#[test]
+fn a_report_that_nobody_can_read_is_a_failure() {
+    needs!("root");
+    let stage = Stage::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+    let mut command = demo(&stage);
+    let output =
+        command.stdout(full).stderr(std::process::Stdio::piped()).spawn().expect("it starts").wait_with_output();
+    let ran = Ran::from(output.expect("it ends"));
+    assert_eq!((ran.status, ran.stderr.lines().count()), (1, 2), "{}", ran.stderr);
+    // With standard error closed it runs as well.
+    let mut command = stage.command("sh");
+    command.args(["-c", "\"$0\" --no-build 2>&-"]).arg(top().join("demo"));
+    shows_isolation(&Ran::from(command.output().expect("it starts")).stdout);
+}
+
+#[test]
+fn folders_may_have_any_name() {
+    needs!("root");
+    let stage = Stage::new();
+    let folder = stage.tmp().join("a b'$(c)");
+    std::fs::create_dir(&folder).expect("a new folder");
+    let mut command = demo(&stage);
+    command.env("TMPDIR", &folder);
+    let ran = ran(command);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    shows_isolation(&ran.stdout);
+    std::fs::remove_dir(&folder).expect("nothing is in it");
 }
 
 #[test]
@@ -222,6 +299,25 @@ fn nothing_is_left_when_the_outermost_process_is_killed() {
         kill_9(pid);
         terminal.wait_for("over");
         assert_eq!(stage.left(&id), Vec::<String>::new(), "after kill -9 of {killed}");
+    }
+}
+
+#[test]
+fn a_signal_to_the_script_alone_ends_it_at_once() {
+    needs!("root");
+    for (signal, status) in [("TERM", 143), ("HUP", 129)] {
+        let stage = Stage::new();
+        let mut command = demo(&stage);
+        command.args(["--", "sleep", "1000"]).stderr(std::process::Stdio::piped());
+        let child = command.spawn().expect("it starts");
+        assert!(within(60, || running(&stage, "rs-unshare").is_some()), "it never ran");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().expect("kill").success());
+        let ran = Ran::from(child.wait_with_output().expect("it ends"));
+        assert_eq!((ran.status, ran.stderr.lines().count()), (status, 1), "{}", ran.stderr);
+        // All is gone before it ends, not some time after.
+        assert_eq!(std::fs::read_dir(stage.tmp()).expect("a folder").count(), 0);
+        assert_eq!(stage.left(""), Vec::<String>::new());
     }
 }
 
