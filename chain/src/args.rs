@@ -72,11 +72,11 @@ impl Tool {
     }
 
     /// `command` with what every tool has: the teaching flags, `-h`, the
-    /// version, the layout of the help. Man pages and completions are made
+    /// version, the layout of the help and its last line. Man pages and completions are made
     /// from it too.
     pub fn command(&self, command: Command) -> Command {
         let flag = |name: &'static str, help: &'static str| {
-            Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Learning").display_order(900)
+            Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Learning")
         };
         let mut command = command
             .version(self.version())
@@ -84,15 +84,22 @@ impl Tool {
             .disable_colored_help(true)
             .args_override_self(true)
             .term_width(0);
-        for (name, help) in
-            [("trace", "print the system calls, in strace's notation"), ("explain", "the same, and why each is made")]
-        {
+        let learning =
+            [("trace", "print the system calls, in strace's notation"), ("explain", "the same, and why each is made")];
+        for (place, (name, help)) in learning.into_iter().enumerate() {
             // The original of rs-capsh has an --explain=NAME of its own.
             if !command.get_arguments().any(|arg| arg.get_long() == Some(name)) {
-                command = command.arg(flag(name, help));
+                command = command.arg(flag(name, help).display_order(900 + place));
             }
         }
+        let more = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+        command = command.after_help(format!("{more}See {}(1).", self.name));
         command.build();
+        for (name, help) in [("help", "print this"), ("version", "print the version")] {
+            if command.get_arguments().any(|arg| arg.get_id() == name) {
+                command = command.mut_arg(name, |arg| arg.help(help));
+            }
+        }
         command
     }
 }

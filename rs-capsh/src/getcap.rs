@@ -22,7 +22,7 @@ pub const TOOL: Tool = Tool::new("rs-getcap", FAILURE).additions(&["help", "vers
 
 /// Show the capabilities of files
 #[derive(Debug, Parser)]
-#[command(name = "rs-getcap")]
+#[command(name = "rs-getcap", after_help = "Example: rs-getcap -r /usr/bin")]
 #[allow(missing_docs, reason = "the help says it")]
 pub struct Cli {
     /// look into folders too; symbolic links are not followed

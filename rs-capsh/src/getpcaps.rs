@@ -132,6 +132,7 @@ pub fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new("rs-getpcaps")
         .about("Show the capabilities of processes")
+        .after_help("Example: rs-getpcaps 1 $$")
         .arg(flag("verbose", "say what is shown"))
         .arg(flag("ugly", "the same as long ago, on standard error").visible_alias("legacy"))
         .arg(flag("iab", "show what exec hands on too"))

@@ -19,7 +19,7 @@ pub fn usage(name: &str) -> String {
     for word in TEACHING {
         line(&mut text, &Line { says: word.help, words: std::slice::from_ref(word) });
     }
-    text.push_str("See capsh(1) for the words, capabilities(7) for what they change.\n");
+    let _ = write!(text, "\nExample: {name} --drop=cap_net_raw --exec sh        See rs-capsh(1).\n");
     text
 }
 

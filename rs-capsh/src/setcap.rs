@@ -259,6 +259,7 @@ pub fn command() -> Command {
         |name: char, help: &'static str| Arg::new(name.to_string()).short(name).action(ArgAction::SetTrue).help(help);
     Command::new("rs-setcap")
         .about("Give capabilities to files; options count for the pairs after them")
+        .after_help("Example: rs-setcap cap_net_bind_service+ep SERVER")
         .override_usage("rs-setcap [-q] [-v] [-f] [-n ROOTID] {CAPS | - | -r} FILE ...")
         .arg(flag('q', "do not ask or tell"))
         .arg(flag('v', "change nothing, tell whether files have what is given"))

@@ -37,15 +37,15 @@ DIR/rootfs and DIR/config.json.
 Example: rs-rootfs bundle host: b -- sh -c id && runc run -b b name")]
 pub struct Bundle {
     /// choose this image of an index: linux/arm64
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
     /// allow plain http and bad certificates
     #[arg(long)]
     insecure: bool,
-    /// the container's host name; a new UUID if not given
+    /// the container's host name; else a new UUID
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
-    /// limit memory to BYTES (10M of 1000 kB if not given)
+    /// limit memory to BYTES; else to 10 MB
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory: Option<u64>,
     /// set no limits: where no control group can be made

@@ -7,6 +7,12 @@ use std::process::ExitCode;
 
 /// Make root file systems from images, archives and the host
 #[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  Make a root folder of the host's own shell and a few programs:
+    rs-rootfs unpack host: DIR
+  Make one of an image in a registry, without a daemon:
+    rs-rootfs unpack docker://alpine DIR")]
 pub struct Cli {
     /// unpack, create, export, rm, list, inspect, gc, config, bundle
     verb: OsString,

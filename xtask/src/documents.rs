@@ -110,21 +110,17 @@ fn helps() -> Result<Vec<String>> {
     for page in pages::all() {
         let program = target().join("debug").join(page.name);
         let help = help_of(&program, &[])?;
-        let lines = help.lines().count();
-        if lines > 40 {
-            mistakes.push(format!("{}: the help has {lines} lines", page.name));
-        }
-        let wide = help
-            .lines()
-            .filter(|line| line.chars().count() > 80)
-            .map(|line| format!("{}: too wide: {line}", page.name));
-        mistakes.extend(wide);
         if help_of(&program, &["-h"]).is_ok_and(|short| short != help) {
             mistakes.push(format!("{}: -h and --help differ", page.name));
         }
         let mut helps = vec![help];
         for verb in page.command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
             helps.push(help_of(&program, &[verb.get_name(), "--help"])?);
+        }
+        mistakes.extend(helps.iter().flat_map(|help| layout(help)).map(|mistake| format!("{}: {mistake}", page.name)));
+        let ending = format!("{}(1)", page.name);
+        if !helps[0].contains("xample") || !helps[0].lines().next_back().is_some_and(|last| last.contains(&ending)) {
+            mistakes.push(format!("{}: the help does not end with an example and the man page", page.name));
         }
         let described = all_options(&page.command);
         let named: BTreeSet<String> = helps.iter().flat_map(|help| options_named(help)).collect();
@@ -137,6 +133,14 @@ fn helps() -> Result<Vec<String>> {
         mistakes.extend(unsaid.map(|option| format!("{}: the page does not describe {option}", page.name)));
     }
     Ok(mistakes)
+}
+
+/// What of a help does not fit a screen.
+fn layout(help: &str) -> Vec<String> {
+    let lines = help.lines().count();
+    let long = (lines > 40).then(|| format!("a help of {lines} lines: {help}"));
+    let wide = help.lines().filter(|line| line.chars().count() > 80);
+    long.into_iter().chain(wide.map(|line| format!("too wide: {line}"))).collect()
 }
 
 fn help_of(program: &Path, words: &[&str]) -> Result<String> {

@@ -20,9 +20,7 @@ const NO_PID: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   Move the shell, and all that it will start:
-    cgclassify -g cpu,memory:GROUP $$
-
-See rs-cgclassify(1).")]
+    cgclassify -g cpu,memory:GROUP $$")]
 struct Cli {
     /// the group to enter, where its controllers are
     #[arg(short = 'g', value_name = "CONTROLLERS:PATH")]

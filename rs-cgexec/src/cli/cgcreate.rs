@@ -20,9 +20,7 @@ const TOOL: Tool = Tool::new("rs-cgcreate", USAGE).additions(&["version", "idle"
   Make a group and give it to a user:
     cgcreate -t USER:GROUP -a USER:GROUP -g cpu,memory:NAME
   Make a group in all mounted hierarchies:
-    cgcreate -g '*:NAME'
-
-See rs-cgcreate(1).")]
+    cgcreate -g '*:NAME'")]
 struct Cli {
     /// owner of the file that takes processes
     #[arg(short = 't', long = "task", value_name = "UID:GID")]

@@ -18,9 +18,7 @@ const TOOL: Tool = Tool::new("rs-cgdelete", USAGE).additions(super::OURS).operan
   Remove a group from two hierarchies:
     cgdelete -g cpu,memory:GROUP
   Remove it with all its subgroups, wherever it is:
-    cgdelete -r '*:GROUP'
-
-See rs-cgdelete(1).")]
+    cgdelete -r '*:GROUP'")]
 struct Cli {
     /// remove all groups below, too
     #[arg(short = 'r', long = "recursive")]

@@ -20,9 +20,7 @@ const TOOL: Tool = Tool::new("rs-cgexec", USAGE).additions(&["version", "fork"])
   Run a program under the limits of a group:
     cgexec -g cpu,memory:GROUP PROGRAM
   Start it right inside the group (cgroup v2, faster):
-    cgexec --fork -g cpu,memory:GROUP PROGRAM
-
-See rs-cgexec(1).")]
+    cgexec --fork -g cpu,memory:GROUP PROGRAM")]
 struct Cli {
     /// the group to enter, where its controllers are
     #[arg(short = 'g', value_name = "CONTROLLERS:PATH")]

@@ -23,9 +23,7 @@ Examples:
   Show the memory limit, the number alone:
     cgget -nvr memory.limit_in_bytes GROUP
   Show all that the cpu controller knows:
-    cgget -g cpu:GROUP
-
-See rs-cgget(1).")]
+    cgget -g cpu:GROUP")]
 struct Cli {
     /// show no group names
     #[arg(short = 'n')]

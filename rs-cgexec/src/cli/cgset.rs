@@ -21,9 +21,7 @@ Examples:
   Limit memory to 10 MB:
     cgset -r memory.limit_in_bytes=10000000 GROUP
   Limit CPU time to 30 %:
-    cgset -r cpu.cfs_period_us=1000000 -r cpu.cfs_quota_us=300000 GROUP
-
-See rs-cgset(1).")]
+    cgset -r cpu.cfs_period_us=1000000 -r cpu.cfs_quota_us=300000 GROUP")]
 struct Cli {
     /// set the parameter NAME to VALUE
     #[arg(short = 'r', long = "rule", alias = "variable", value_name = "NAME=VALUE")]

@@ -18,9 +18,7 @@ const TOOL: Tool = Tool::new("rs-lscgroup", USAGE).additions(super::OURS).operan
   List all groups of all hierarchies:
     lscgroup
   List a group and what is below it:
-    lscgroup memory:GROUP
-
-See rs-lscgroup(1).")]
+    lscgroup memory:GROUP")]
 struct Cli {
     /// list this group and all below it
     #[arg(short = 'g', long = "group", value_name = "CONTROLLERS:PATH")]

@@ -15,9 +15,7 @@ const TOOL: Tool = Tool::new("rs-lssubsys", USAGE).additions(super::OURS).operan
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   List hierarchies and where they are mounted:
-    lssubsys -m
-
-See rs-lssubsys(1).")]
+    lssubsys -m")]
 struct Cli {
     /// show the mount point
     #[arg(short = 'm', long = "mount-points")]

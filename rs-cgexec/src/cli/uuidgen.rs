@@ -20,9 +20,7 @@ Examples:
   Make a random one:
     uuidgen
   Make the one that belongs to a name:
-    uuidgen --sha1 --namespace @dns --name example.org
-
-See rs-uuidgen(1).")]
+    uuidgen --sha1 --namespace @dns --name example.org")]
 struct Cli {
     /// make a random UUID (version 4)
     #[arg(short = 'r', long = "random", overrides_with_all = ["time", "time_v7", "md5", "sha1"])]

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 Keys: default-source, insecure, jobs, max-size, mirrors.HOST, platform.
 An empty VALUE takes a setting away. Several mirrors are separated by commas.
 
-  rs-rootfs config set mirrors.docker.io http://127.0.0.1:5000")]
+Example: rs-rootfs config set mirrors.docker.io http://127.0.0.1:5000")]
 pub struct Config {
     /// list (the default), get KEY, set KEY VALUE
     words: Vec<OsString>,

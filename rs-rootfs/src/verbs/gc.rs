@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// Remove from the store what no image name and no container needs
 #[derive(Debug, Parser)]
+#[command(after_help = "Example: rs-rootfs gc --keep-days 30")]
 pub struct Gc {
     /// only say what would be removed
     #[arg(long)]

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 /// Show all that is known of images and containers, as JSON
 #[derive(Debug, Parser)]
+#[command(after_help = "Example: rs-rootfs inspect $CID")]
 pub struct Inspect {
     /// containers and images, by name or ID
     #[arg(required = true)]

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 /// List the images, or the containers, in the store
 #[derive(Debug, Parser)]
+#[command(after_help = "Example: rs-rootfs list --digests")]
 pub struct List {
     /// list containers instead of images
     #[arg(long)]
