@@ -18,6 +18,11 @@ const CLEAN: &str = r#"clean() {
 }
 clean; trap clean EXIT"#;
 
+/// Whether all cases were to run, so that there is a number to hold them to.
+fn all() -> bool {
+    std::env::var_os("RS_CASE").is_none()
+}
+
 fn side_by_side(text: &str) -> chain::testing::Tally {
     let stage = Stage::new("parity");
     // The cases say `/sys/fs/cgroup/cpu/`; here it may be `cpu,cpuacct`.
@@ -36,12 +41,12 @@ fn like_the_originals_on_v1() {
     needs!("v1");
     let tally = side_by_side(include_str!("parity.cases"));
     let same = tally.passed - tally.stated;
-    assert!(tally.skipped > 0 || same >= 100, "only {same} cases are the same");
+    assert!(!all() || tally.skipped > 0 || same >= 100, "only {same} cases are the same");
 }
 
 #[test]
 fn as_stated_on_v2() {
     needs!("root", "v2");
     let tally = side_by_side(include_str!("v2.cases"));
-    assert!(tally.passed >= 60, "only {} cases", tally.passed);
+    assert!(!all() || tally.passed >= 60, "only {} cases", tally.passed);
 }
