@@ -11,6 +11,7 @@ use crate::image::{Contents, Layer};
 use crate::progress::Progress;
 use anyhow::{Context, anyhow, bail, ensure};
 use std::io::{self, BufRead, Read};
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -251,6 +252,20 @@ fn read_layer(
     Ok(Some(decoder.source().count))
 }
 
+/// Bytes of a layer that stay when more is read.
+pub struct Piece {
+    block: Block,
+    range: Range<usize>,
+}
+
+impl Deref for Piece {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.block[self.range.clone()]
+    }
+}
+
 /// The blocks of all layers of an image.
 pub struct Input {
     parts: Option<Receiver<Part>>,
@@ -312,6 +327,11 @@ impl Input {
         self.at += length;
         self.position += length as u64;
         Ok(&self.block[start..start + length])
+    }
+
+    /// The last `length` bytes that were given out, to be kept.
+    pub(crate) fn last(&self, length: usize) -> Piece {
+        Piece { block: Arc::clone(&self.block), range: self.at - length..self.at }
     }
 
     fn refill(&mut self) -> anyhow::Result<()> {

@@ -1,11 +1,11 @@
 //! Regular files.
 
 use super::tree::{Id, Tree};
+use super::writer::{self, Empty, Task};
 use super::{Contents, Privilege, Unpacker};
 use crate::tar::{Entry, Reader};
 use anyhow::bail;
 use chain::sys;
-use chain::sys::contents::WriteData;
 use chain::sys::durable::{SetLength, WriteAt};
 use chain::sys::file::{Fd, OpenAt};
 use chain::sys::inode::{Fchmod, Fchown, On, SetTime};
@@ -15,6 +15,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 const NEW: i32 = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
 
@@ -70,14 +71,18 @@ impl Unpacker {
         self.within_limit(entry)?;
         let owner = self.owner(entry)?;
         let (fd, given) = self.new_file(parent, name, entry.mode & 0o777)?;
+        let owner = owner.filter(|owner| *owner != given);
         let file = Fd { fd: fd.as_fd(), path: Path::new(OsStr::from_bytes(&entry.path)) };
         match contents {
+            Contents::Archive(reader) if self.aside && owner.is_none() && is_plain(entry) => {
+                return self.data_aside(&Empty::new(fd, &entry.path), entry, reader);
+            }
             Contents::Archive(reader) if entry.sparse.is_some() => self.holes(file, entry, reader)?,
             Contents::Archive(reader) => self.data(file, reader)?,
             Contents::Bytes(bytes) => self.write(file, bytes)?,
             Contents::Copy(from, path) => self.copy(file, Fd { fd: from.as_fd(), path })?,
         }
-        self.dress(file, entry, owner.filter(|owner| *owner != given))
+        self.dress(file, entry, owner)
     }
 
     fn within_limit(&self, entry: &Entry) -> anyhow::Result<()> {
@@ -110,14 +115,23 @@ impl Unpacker {
         }
     }
 
-    /// Writes all of `bytes` where the file stands.
-    pub(super) fn write(&mut self, file: Fd<'_>, mut bytes: &[u8]) -> anyhow::Result<()> {
-        self.written += bytes.len() as u64;
-        while !bytes.is_empty() {
-            let written = sys::make(&WriteData { fd: file, bytes })?;
-            bytes = &bytes[written..];
+    /// Has another thread write the contents and set the time.
+    fn data_aside(&mut self, file: &Arc<Empty>, entry: &Entry, reader: &mut Reader<'_>) -> anyhow::Result<()> {
+        loop {
+            let piece = reader.piece()?;
+            if piece.is_empty() {
+                return self.writer.pass(Task::Stamp(Arc::clone(file), entry.mtime));
+            }
+            crate::interrupted()?;
+            self.written += piece.len() as u64;
+            self.writer.pass(Task::Write(Arc::clone(file), piece))?;
         }
-        Ok(())
+    }
+
+    /// Writes all of `bytes` where the file stands.
+    pub(super) fn write(&mut self, file: Fd<'_>, bytes: &[u8]) -> anyhow::Result<()> {
+        self.written += bytes.len() as u64;
+        writer::write(file, bytes)
     }
 
     /// Writes what is there, where it belongs; the rest is holes.
@@ -218,6 +232,12 @@ impl Unpacker {
         *(if name == "security.capability" { &mut self.notes.capabilities } else { &mut self.notes.attributes }) += 1;
         Ok(())
     }
+}
+
+/// Whether nothing but contents and a time is to be given to a file that is
+/// worth another thread.
+fn is_plain(entry: &Entry) -> bool {
+    entry.size >= writer::LARGE && entry.sparse.is_none() && entry.attributes.is_empty() && entry.mode & 0o7000 == 0
 }
 
 /// Makes `call`; an error comes with its number.

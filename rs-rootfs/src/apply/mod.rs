@@ -16,6 +16,7 @@ mod notes;
 mod remove;
 mod tree;
 mod whiteout;
+mod writer;
 
 pub use ids::Privilege;
 pub use notes::Notes;
@@ -82,6 +83,9 @@ pub struct Unpacker {
     waiting: usize,
     /// Ways of copying that the file systems turned out not to have.
     copying: copy::Ways,
+    writer: writer::Writer,
+    /// Whether large files are given to it.
+    aside: bool,
 }
 
 impl Unpacker {
@@ -105,6 +109,8 @@ impl Unpacker {
             own: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
             waiting: 0,
             copying: copy::Ways::default(),
+            writer: writer::Writer::default(),
+            aside: writer::Writer::helps(),
         })
     }
 
@@ -113,13 +119,21 @@ impl Unpacker {
     /// # Errors
     /// The first entry that cannot be made, or must not.
     pub fn layer(&mut self, reader: &mut Reader<'_>) -> anyhow::Result<()> {
+        let made = self.entries(reader);
+        // What could not be written is the cause of what failed after it.
+        self.writer.finish()?;
+        made?;
+        self.made.clear();
+        self.layer += 1;
+        Ok(())
+    }
+
+    fn entries(&mut self, reader: &mut Reader<'_>) -> anyhow::Result<()> {
         let mut entry = Entry::default();
         while reader.next(&mut entry)? {
             crate::interrupted()?;
             self.make(&entry, Contents::Archive(reader)).with_context(|| format!("entry {}", Shown(&entry.path)))?;
         }
-        self.made.clear();
-        self.layer += 1;
         Ok(())
     }
 

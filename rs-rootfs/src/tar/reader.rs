@@ -4,7 +4,7 @@ use super::header::{self, BLOCK, Format, Header};
 use super::pax::{self, Pax};
 use super::sparse::{self, Segment};
 use super::{Entry, Error, Kind};
-use crate::stream::Input;
+use crate::stream::{Input, Piece};
 
 /// The most extension headers before one entry.
 const MAX_EXTENSIONS: u32 = 16;
@@ -90,6 +90,15 @@ impl<'a> Reader<'a> {
         }
         self.left -= chunk.len() as u64;
         Ok(chunk)
+    }
+
+    /// [`data`](Self::data) that may be kept, by another thread.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn piece(&mut self) -> Result<Piece, Error> {
+        let length = self.data()?.len();
+        Ok(self.input.last(length))
     }
 
     /// How many bytes of the stream were read: after [`next`](Self::next),
