@@ -7,8 +7,11 @@
     reason = "each test file uses a part of it, with whatever serves"
 )]
 
+mod docker;
 mod proxy;
 
+#[allow(unused_imports, reason = "one of the files needs none")]
+pub use docker::Docker;
 #[allow(unused_imports, reason = "one of the files needs none")]
 pub use proxy::{Fault, Proxy};
 
