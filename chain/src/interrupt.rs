@@ -10,12 +10,17 @@ extern "C" fn remember(signal: i32) {
     let _ = CAUGHT.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// From now on SIGHUP, SIGINT and SIGTERM are only remembered; one that was
-/// ignored stays so (nohup(1), background jobs). Waiting calls end with
-/// `EINTR`.
+/// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM are only remembered; one
+/// that was ignored stays so (nohup(1), background jobs). Waiting calls end
+/// with `EINTR`. A file that grows beyond RLIMIT_FSIZE is an error, `EFBIG`,
+/// and no longer the end.
 pub fn catch() {
     let action = SigAction::new(SigHandler::Handler(remember), SaFlags::empty(), SigSet::empty());
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+    let refuse = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    #[allow(unsafe_code)]
+    // SAFETY: no handler is installed.
+    let _ = unsafe { sigaction(Signal::SIGXFSZ, &refuse) };
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
         #[allow(unsafe_code)]
         // SAFETY: the handler does nothing but one atomic operation.
         unsafe {
