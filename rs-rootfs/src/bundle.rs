@@ -2,12 +2,13 @@
 //! for what our chain does (OCI runtime-spec 1.0.2): runc, crun, containerd
 //! run the same container.
 
+use crate::apply::{Privilege, Rules, Unpacker};
 use crate::document::Config;
 use crate::image::Options;
 use crate::platform::Platform;
 use crate::unpack::Unpack;
 use crate::{Error, unpack};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use chain::sys::durable::write_all_at;
 use chain::sys::file::{At, Fd, MkdirAt, OpenAt, UnlinkAt};
 use chain::sys::{make, quietly};
@@ -80,6 +81,10 @@ pub fn run(bundle: &Bundle) -> Result<ExitCode, Error> {
     chain::interrupt::catch();
     let made = folder(&bundle.dir)?;
     let result = bundle.fill();
+    if result.is_err() {
+        // The first cause is what is told.
+        let _ = empty(&bundle.dir);
+    }
     if result.is_err() && made {
         let why = "The bundle is not whole";
         let (dir, path) = (At::Cwd, bundle.dir.as_os_str());
@@ -104,6 +109,12 @@ fn folder(dir: &Path) -> Result<bool> {
         }
         Err(error) => bail!("cannot use {}: {}", dir.display(), crate::reason(&error)),
     }
+}
+
+/// Removes what was put into DIR, which was empty.
+fn empty(dir: &Path) -> Result<()> {
+    let root = File::open(dir).map_err(|error| anyhow!("{}", crate::reason(&error)))?.into();
+    Unpacker::new(root, dir, Privilege::of_this_process()?, Rules::default())?.undo()
 }
 
 impl Bundle {

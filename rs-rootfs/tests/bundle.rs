@@ -1,7 +1,7 @@
 //! Bundles, run by the runtimes they are for.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
-use chain::testing::{Scratch, bin, needs, run};
+use chain::testing::{Scratch, bin, inject, needs, run};
 use std::path::Path;
 
 const REPORT: &str = "id -u; id -g; hostname; while read -r line; do echo map $line; done </proc/self/uid_map; \
@@ -51,6 +51,18 @@ fn crun_runs_it() {
     needs!("root", "v2", "crun");
     let scratch = Scratch::new();
     shows("crun", &bundle(&scratch));
+}
+
+#[test]
+fn what_cannot_be_finished_leaves_nothing() {
+    needs!("root", "strace");
+    let scratch = Scratch::new();
+    let bundle = scratch.join("b").display().to_string();
+    // The settings are the only thing that is written so.
+    let ran = inject(&bin("rs-rootfs"), &["bundle", "host:sh", &bundle], "pwrite64", "ENOSPC", 1);
+    assert_eq!((ran.status, ran.stderr.lines().count()), (1, 1), "{ran:?}");
+    assert!(ran.stderr.contains("config.json: No space left on device"), "{ran:?}");
+    assert!(!scratch.join("b").exists());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod hub;
 
-use chain::testing::{bin, inject, needs};
+use chain::testing::{Ran, bin, inject, needs};
 use hub::{Fault, Proxy, Stage, noise, registry_with};
 use rs_rootfs::digest::Digest;
 use std::os::unix::fs::PermissionsExt;
@@ -87,6 +87,58 @@ fn a_refused_call_is_told_and_leaves_no_lie() {
             assert_eq!(made.status, 0, "after {call} {when}: {made:?}");
         }
     }
+}
+
+/// Runs the tool while strace sends it `signal` at the `when`th call of `call`.
+fn signalled(stage: &Stage, words: &[&str], call: &str, signal: &str, when: u32) -> Ran {
+    let mut command = stage.command("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={call}:signal={signal}:when={when}")]);
+    command.arg(bin("rs-rootfs")).args(words).output().expect("strace starts").into()
+}
+
+#[test]
+fn survives_being_killed_at_each_call() {
+    needs!("root", "strace", "docker-registry", "skopeo");
+    let stage = Stage::new();
+    let (registry, _) = registry_with(&stage, "app:1", b"x");
+    let name = format!("{}/app:1", registry.host());
+    let store = stage.join("store");
+    for call in ["mkdirat", "openat", "fchmodat", "pwrite64", "fsync", "renameat2", "flock"] {
+        for when in [1, 2, 3, 4, 5, 6, 8, 11, 15, 20, 30] {
+            let _ = std::fs::remove_dir_all(&store);
+            let pulled = signalled(&stage, &["create", "-q", "--name", "it", &name], call, "KILL", when);
+            check(&store);
+            let made = stage.run(["create", "-q", &name]);
+            assert_eq!(made.status, 0, "after {call} {when}: {made:?}");
+            for words in [&["rm", "it"][..], &["rm", "-f", &name], &["gc"]] {
+                signalled(&stage, words, call, "KILL", when);
+                check(&store);
+            }
+            for words in [&["rm", "-f", "it"][..], &["rm", made.stdout.trim()], &["gc"]] {
+                let ran = stage.run(words);
+                assert_eq!(ran.status, 0, "after {call} {when}: {ran:?}");
+            }
+            if pulled.status == 0 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_export_leaves_nothing() {
+    needs!("root", "strace", "docker-registry", "skopeo");
+    let stage = Stage::new();
+    let (registry, _) = registry_with(&stage, "app:1", &noise(3 << 20));
+    let id = stage.run(["create", "-q", &format!("{}/app:1", registry.host())]).stdout;
+    let file = stage.join("out/x.tar").display().to_string();
+    std::fs::create_dir(stage.join("out")).expect("new");
+    for signal in ["HUP", "INT", "QUIT", "TERM"] {
+        let ran = signalled(&stage, &["export", "-o", &file, id.trim()], "pwrite64", signal, 1);
+        assert!(ran.status > 128 && ran.stderr.is_empty(), "{signal}: {ran:?}");
+        assert_eq!(std::fs::read_dir(stage.join("out")).expect("there").count(), 0, "{signal}");
+    }
+    assert_eq!(stage.run(["export", "-o", &file, id.trim()]).status, 0);
 }
 
 #[test]

@@ -226,7 +226,8 @@ fn half(scratch: &Scratch, dir: &Path) -> Child {
 #[test]
 fn a_signal_leaves_nothing() {
     needs!("root");
-    for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
+    use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         let scratch = Scratch::new();
         let mut child = half(&scratch, &scratch.join("d"));
         std::thread::sleep(Duration::from_millis(300));
@@ -268,6 +269,20 @@ fn a_full_disk_is_told_and_undone() {
     let ran = run("unshare", ["-m", "sh", "-c", &format!("cd {}; {script}", scratch.path().display())]);
     assert_eq!(ran.stdout, "1\n", "{}", ran.stderr);
     assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_told_and_undone() {
+    needs!("root");
+    let scratch = Scratch::new();
+    let script = format!(
+        "cd {}; truncate -s 3M f; tar cf f.tar f; ulimit -f 1000; {} unpack f.tar d; echo $?; ls -A",
+        scratch.path().display(),
+        bin("rs-rootfs").display()
+    );
+    let ran = run("sh", ["-c", &script]);
+    assert_eq!(ran.stdout, "1\nf\nf.tar\n", "{}", ran.stderr);
+    assert_eq!(ran.stderr, "rs-rootfs: f.tar: layer 1: entry f: cannot write f: File too large\n");
 }
 
 #[test]

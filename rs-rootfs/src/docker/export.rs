@@ -38,6 +38,8 @@ pub(super) fn run(_: &Called, words: &Words) -> Result<(), Ended> {
     startup::apply(&mut tree, &container.working_dir)?;
     match to {
         Some(to) => {
+            // From here on there is something to clean up.
+            chain::interrupt::catch();
             let mut file = NewFile::begin(Path::new(to))?;
             write(&tree, &layers, &mut file)?;
             Ok(file.finish()?)
@@ -117,6 +119,7 @@ impl NewFile {
 
 impl Sink for NewFile {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        crate::interrupted()?;
         write_all_at(Fd { fd: self.file.as_fd(), path: &self.temporary }, bytes, self.length)?;
         self.length += bytes.len() as u64;
         Ok(())

@@ -14,6 +14,7 @@ mod tree;
 
 use crate::store::Store;
 use anyhow::Context;
+use chain::child::{End, end_like};
 use clap::{Arg, ArgAction, Command};
 use flags::{Words, read};
 use options::{CREATE, EXPORT, REMOVE, Verb};
@@ -171,6 +172,7 @@ fn print(text: &str) -> ExitCode {
 fn finish(result: Result<(), Ended>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(_) if let Some(signal) = chain::interrupt::caught() => end_like(End::Killed(signal)).into(),
         Err(ended) => {
             if !ended.text.is_empty() {
                 say(&ended.text);
