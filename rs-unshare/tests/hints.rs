@@ -1,6 +1,6 @@
 //! Advice: printed where its cause is brought about, and not where the same
-//! error has another cause. What this machine cannot show (SELinux, kernels
-//! without a kind) is tested in chain/src/hint.
+//! error has another cause. What no machine can be made to show (several threads
+//! in a static program) is tested in chain/src/hint.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::testing::{Ran, Scratch, bin, inject, needs, run, sh};
@@ -140,6 +140,56 @@ fn what_distributions_add() {
     let ran = refused_user(debian, "0", "unconfined");
     assert!(hint(&ran).contains("unprivileged_userns_clone is 0: set it to 1"), "{}", ran.stderr);
     assert_eq!(hint(&refused_user(debian, "1", "unconfined")), "");
+}
+
+/// The tool's `options` where one call fails as strace is told, on the machine
+/// that `stage` makes. strace stands aside, so the number of the process, which
+/// `stage` knows as `$$`, stays.
+fn staged(stage: &str, who: &str, strace: &str, options: &str) -> Ran {
+    script(&format!(
+        "export U; unshare -m sh -c '{stage}; exec {who} strace -D -qq -o /dev/null {strace} $U {options} true' \
+         2>&1 >/dev/null | grep -v ^strace: >&2; exit 1"
+    ))
+}
+
+#[test]
+fn apparmor_where_it_lets_the_namespace_be_made() {
+    needs!("root", "strace", "setpriv");
+    let ubuntu = |value: u8| {
+        format!(
+            "mount -t tmpfs a /proc/$$/attr; mkdir /proc/$$/attr/apparmor; mount -t tmpfs k /proc/sys/kernel
+             echo unconfined > /proc/$$/attr/apparmor/current
+             echo {value} > /proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+        )
+    };
+    for (strace, options) in [
+        ("-e inject=write:error=EPERM:when=1", "-r"),
+        ("-P /proc/self/setgroups -e inject=openat:error=EACCES", "-r"),
+        ("-e inject=mount:error=EACCES:when=1", "-rm"),
+    ] {
+        let ran = staged(&ubuntu(1), NOBODY, strace, options);
+        assert!(hint(&ran).starts_with("AppArmor restricts user namespaces"), "{}", ran.stderr);
+        assert_eq!(hint(&staged(&ubuntu(0), NOBODY, strace, options)), "");
+        // Who has the capability is not restricted.
+        assert_eq!(hint(&staged(&ubuntu(1), "", strace, options)), "");
+    }
+}
+
+#[test]
+fn what_other_machines_have_or_lack() {
+    needs!("root", "strace");
+    let refused = |stage: &str, errno: &str, options: &str| {
+        staged(stage, "", &format!("-e inject=unshare:error={errno}:when=1"), options)
+    };
+    let selinux = |enforce: u8| {
+        format!("mount -t tmpfs t /sys/fs; mkdir /sys/fs/selinux; echo {enforce} > /sys/fs/selinux/enforce")
+    };
+    let ran = refused(&selinux(1), "EACCES", "-U");
+    assert!(hint(&ran).contains("user_namespace create"), "{}", ran.stderr);
+    assert_eq!(hint(&refused(&selinux(0), "EACCES", "-U")), "");
+    let ran = refused("mount -t tmpfs t /proc/$$/ns", "EINVAL", "-T");
+    assert_eq!(hint(&ran), "this kernel has no time namespaces: /proc/self/ns/time is missing");
+    assert_eq!(hint(&refused(":", "EINVAL", "-T")), "");
 }
 
 #[test]

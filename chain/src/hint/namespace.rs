@@ -10,6 +10,7 @@ use nix::unistd::{getegid, geteuid};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The number of `CAP_SYS_ADMIN`.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -199,6 +200,22 @@ fn namespace(name: &str) -> Option<PathBuf> {
     fs::read_link(Path::new("/proc/self/ns").join(name)).ok()
 }
 
+/// Whether `CAP_SYS_ADMIN` was in force before this process made a user
+/// namespace, in which it has every capability: 1 no, 2 yes; 0 none was made.
+static SYS_ADMIN_OUTSIDE: AtomicU8 = AtomicU8::new(0);
+
+/// Remembers what will not be seen any more in a new user namespace.
+pub(crate) fn before_user_namespace() {
+    SYS_ADMIN_OUTSIDE.store(1 + u8::from(capable(CAP_SYS_ADMIN)), Ordering::Relaxed);
+}
+
+fn sys_admin_outside() -> bool {
+    match SYS_ADMIN_OUTSIDE.load(Ordering::Relaxed) {
+        0 => capable(CAP_SYS_ADMIN),
+        held => held == 2,
+    }
+}
+
 /// Ubuntu 23.10 and later: an ordinary user's user namespace has no rights.
 fn apparmor() -> bool {
     let restricted = sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1");
@@ -238,7 +255,7 @@ fn maps(map: &str, id: u32) -> bool {
 /// Why writing an id map or `setgroups` gave `errno`.
 pub(crate) fn id_map(errno: Errno) -> Option<String> {
     let asked = matches!(errno, Errno::EPERM | Errno::EACCES);
-    (asked && apparmor()).then(|| Cause::AppArmor.to_string())
+    (asked && !sys_admin_outside() && apparmor()).then(|| Cause::AppArmor.to_string())
 }
 
 /// Why a control file below `/proc` could not be opened for writing.

@@ -103,6 +103,9 @@ impl Call for Unshare {
         hint::unshare(self.0, errno)
     }
     fn enter(&self) -> nix::Result<()> {
+        if self.0.has(Namespaces::USER) {
+            hint::before_user_namespace();
+        }
         #[allow(unsafe_code)]
         // SAFETY: takes one integer and touches no memory of ours.
         let result = unsafe { libc::syscall(libc::SYS_unshare, libc::c_ulong::from(self.0.0)) };
