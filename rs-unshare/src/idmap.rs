@@ -122,7 +122,30 @@ pub fn text(lines: &[Range]) -> String {
 /// # Errors
 /// The file and the kernel's reason.
 pub fn write(of: Of, pid: Option<Pid>, lines: &[Range]) -> Result<(), Error> {
-    write_control(&control(pid, of.file()), &text(lines), of.why()).map_err(Error::Step)
+    write_control(&control(pid, of.file()), &text(lines), of.why())
+        .map_err(|error| Error::advised(error, |errno| (errno == Errno::EINVAL).then(|| invalid(lines)).flatten()))
+}
+
+/// Why the kernel takes `lines` for no map (user_namespaces(7)).
+fn invalid(lines: &[Range]) -> Option<String> {
+    const LINES: usize = 340;
+    const BYTES: usize = 4096;
+    let (count, bytes) = (lines.len(), text(lines).len());
+    if count > LINES || bytes >= BYTES {
+        return Some(format!(
+            "the map has {count} lines and {bytes} bytes: the kernel takes {LINES} lines, and less than {BYTES} bytes"
+        ));
+    }
+    let meet = |a: u32, of_a: u32, b: u32, of_b: u32| {
+        u64::from(a) < u64::from(b) + u64::from(of_b) && u64::from(b) < u64::from(a) + u64::from(of_a)
+    };
+    let mut pairs = lines.iter().enumerate().flat_map(|(i, a)| lines[i + 1..].iter().map(move |b| (a, b)));
+    let (a, b, side) = pairs.find_map(|(a, b)| {
+        let inside = meet(a.inner, a.count, b.inner, b.count);
+        let outside = meet(a.outer, a.count, b.outer, b.count);
+        (inside || outside).then_some((a, b, if inside { "inside" } else { "outside" }))
+    })?;
+    Some(format!("{a} and {b} have the same ids {side}: each may be mapped once"))
 }
 
 /// The control file `name` of process `pid`, or of this one.
@@ -282,6 +305,19 @@ mod tests {
     #[test]
     fn a_range_of_one_that_is_the_single_id_is_gone() {
         assert_eq!(map(Some((0, 0)), &[(0, 0, 1)], false), "0 0 1\n");
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_take() {
+        let line = |inner, outer, count| Range { inner, outer, count };
+        let told = |lines: &[Range]| invalid(lines).unwrap_or_default();
+        assert_eq!(told(&[line(0, 10, 10), line(10, 20, 10), line(20, 0, 10)]), "");
+        assert!(told(&[line(0, 10, 10), line(9, 20, 1)]).starts_with("0:10:10 and 9:20:1 have the same ids inside"));
+        assert!(told(&[line(0, 10, 10), line(10, 5, 6)]).contains("outside"));
+        let many: Vec<Range> = (0..341).map(|id| line(id, id, 1)).collect();
+        assert!(told(&many).starts_with("the map has 341 lines"));
+        let long: Vec<Range> = (0..200).map(|id| line(1_000_000_000 + id, 1_000_000_000 + id, 1)).collect();
+        assert!(told(&long).contains("and 4800 bytes"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use chain::table::Wrong;
 use chain::user;
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::fmt;
 
 /// `value` as text. What is no UTF-8 is replaced by what no value has.
 pub fn lossy(value: &OsStr) -> Cow<'_, str> {
@@ -75,6 +76,13 @@ pub struct Range {
     pub outer: u32,
     /// How many; at least 1.
     pub count: u32,
+}
+
+impl fmt::Display for Range {
+    /// As on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.inner, self.outer, self.count)
+    }
 }
 
 /// A value of `--map-users` or `--map-groups`.

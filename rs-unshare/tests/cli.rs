@@ -133,8 +133,13 @@ fn output_that_cannot_be_written() {
         let ran: Ran = Command::new(bin("rs-unshare")).arg(option).stdout(full).output().expect("it starts").into();
         assert_eq!((ran.status, ran.stderr.as_str()), (1, "rs-unshare: write error: No space left on device\n"));
     }
-    let closed = sh(std::path::Path::new("/"), &format!("{} --help >&-", bin("rs-unshare").display()));
+    let script =
+        |text: &str| sh(std::path::Path::new("/"), &text.replace("UNSHARE", &bin("rs-unshare").display().to_string()));
+    let closed = script("UNSHARE --help >&-");
     assert_eq!((closed.status, closed.stderr.as_str()), (1, "rs-unshare: write error: Bad file descriptor\n"));
+    // A message that cannot be written changes no status.
+    assert_eq!(script("UNSHARE /nonexistent 2>/dev/full").status, 127);
+    assert_eq!(script("UNSHARE --bogus 2>&-").status, 1);
 }
 
 /// Every failure's status.

@@ -155,9 +155,11 @@ fn binfmt_misc() {
          $U -rpf -R r -l \":t:M::MAGIC::$PWD/echo:F\" /p x"
     ));
     assert_eq!(ran.stdout, "/p x\n", "{}", ran.stderr);
-    let ran = script("$U -rpf -l bad echo ran");
-    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
-    assert!(ran.stderr.contains("/proc/sys/fs/binfmt_misc/register: Invalid argument"), "{}", ran.stderr);
+    for definition in ["bad", "''"] {
+        let ran = script(&format!("$U -rpf -l {definition} echo ran"));
+        assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
+        assert!(ran.stderr.contains("/proc/sys/fs/binfmt_misc/register: Invalid argument"), "{}", ran.stderr);
+    }
 }
 
 /// A root with busybox and the tool, and `script` run in a chroot to it. A

@@ -288,6 +288,13 @@ fn a_user_that_is_not_mapped() {
 }
 
 #[test]
+fn maps_that_the_kernel_does_not_take() {
+    needs!("root");
+    hints("$U --map-users=0:0:9 --map-users=5:20:9 true", "0:0:9 and 5:20:9 have the same ids inside");
+    hints("$U $(for n in $(seq 341); do echo --map-users=$n:$n:1; done) true", "the map has 341 lines");
+}
+
+#[test]
 fn an_offset_beyond_the_clocks() {
     needs!("userns");
     hints("$U -rT --monotonic -99999999999 true", "an offset of -99999999999 s");
