@@ -126,6 +126,11 @@ fn there_is_one_thread_and_little_before_the_call() {
 }
 
 #[test]
+fn a_small_stack_is_enough() {
+    assert_eq!(script("ulimit -s 128; UNSHARE -f echo ran").stdout, "ran\n");
+}
+
+#[test]
 fn values_that_clap_would_read_otherwise() {
     needs!("userns");
     let scratch = Scratch::new();
