@@ -96,7 +96,8 @@ pub fn new_session() -> Result<(), Error> {
 }
 
 fn leads_session() -> bool {
-    rustix::process::getsid(None).is_ok_and(|session| session == rustix::process::getpid())
+    // 0 where the leader is outside of this pid namespace: rustix has no such id.
+    nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
 }
 
 /// Whether this session has a controlling terminal: `/dev/tty` opens.

@@ -149,6 +149,18 @@ fn a_new_session_has_no_terminal() {
 }
 
 #[test]
+fn a_leader_whose_session_is_outside_of_its_pid_namespace() {
+    needs!("userns", "python3");
+    // getsid(2) has no number for it.
+    let stage = Stage::new();
+    let script = "exec python3 -c 'import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])' \
+        \"$T\" --new-session --root=\"$ROOT\" --null -- echo ran";
+    let ran = stage.sh(ROOTLESS, script);
+    assert_eq!((ran.status, ran.stdout.as_str()), (125, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: this process leads its process group"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_new_session_does_not_ask_the_image_for_the_terminal() {
     needs!("userns");
     // A leader looks whether it has a terminal: a fifo would wait for ever.
