@@ -244,9 +244,8 @@ fn remount(mount: Fd<'_>, change: Change, place: &Path) -> Result<(), Error> {
     if !change.recursive {
         return Ok(());
     }
-    let no_proc = || Error::refused(place, Why::NoProc);
-    let top = mount_id(mount.fd).ok_or_else(no_proc)?;
-    let mounts = mountinfo::read().map_err(|_| no_proc())?;
+    let top = mount_id(mount.fd).ok_or_else(|| Error::refused(place, Why::NoProc))?;
+    let mounts = mountinfo::read().map_err(|e| Error::refused(place, e.into()))?;
     let mut family = vec![top];
     // A mount is listed after the one it is on.
     for entry in &mounts {

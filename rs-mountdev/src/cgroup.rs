@@ -25,7 +25,7 @@ const PLACE: &str = "sys/fs/cgroup";
 /// The host has none, or the kernel refuses.
 pub fn mount(work: &mut Work, access: Access) -> Result<(), Error> {
     let place = Path::new(PLACE);
-    let mounts = mountinfo::read().map_err(|_| Error::refused(place, Why::NoProc))?;
+    let mounts = mountinfo::read().map_err(|e| Error::refused(place, e.into()))?;
     let v1: Vec<&MountEntry> = mounts.iter().filter(|mount| mount.fstype == "cgroup").collect();
     let v2 = mounts.iter().find(|mount| mount.fstype == "cgroup2");
     if v1.is_empty() {

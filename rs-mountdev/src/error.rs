@@ -127,6 +127,16 @@ impl fmt::Display for Why {
     }
 }
 
+/// What a file of the outer `/proc` answers.
+impl From<std::io::Error> for Why {
+    fn from(error: std::io::Error) -> Self {
+        match error.raw_os_error() {
+            None | Some(libc::ENOENT) => Self::NoProc,
+            Some(number) => Self::Errno(Errno::from_raw(number)),
+        }
+    }
+}
+
 impl Error {
     /// `why` at `place`.
     pub fn refused(place: impl AsRef<Path>, why: Why) -> Self {

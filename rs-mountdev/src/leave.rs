@@ -1,7 +1,7 @@
 //! The end: the root becomes `/`, descriptors are not handed on, the session
 //! is left.
 
-use crate::error::{AtPlace, Error, Why, errno};
+use crate::error::{AtPlace, Error, errno};
 use crate::root::{Root, refusal};
 use chain::SysError;
 use chain::sys::file::Fd;
@@ -59,7 +59,7 @@ pub fn close_descriptors(keep: u16) -> Result<(), Error> {
         Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => {}
         Err(errno) => return Err(refusal(&call, errno)).at("--preserve-fds"),
     }
-    let open = std::fs::read_dir("/proc/self/fd").map_err(|_| Error::refused("--preserve-fds", Why::NoProc))?;
+    let open = std::fs::read_dir("/proc/self/fd").map_err(|e| Error::refused("--preserve-fds", e.into()))?;
     let numbers: Vec<i32> = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     for fd in numbers.into_iter().filter(|fd| i64::from(*fd) >= i64::from(first)) {
         match quietly(&CloseOnExec(fd)) {

@@ -167,10 +167,10 @@ impl Root {
     /// # Errors
     /// It is shared; `/proc` is not there to tell.
     pub fn refuse_shared(&self) -> Result<(), Error> {
-        let mounts = mountinfo::read().map_err(|_| self.refused(Why::NoProc))?;
+        let mounts = mountinfo::read().map_err(|e| self.refused(e.into()))?;
         let id = mount_id(self.fd.as_fd()).ok_or_else(|| self.refused(Why::NoProc))?;
-        let path = std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
-            .map_err(|_| self.refused(Why::NoProc))?;
+        let path =
+            std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).map_err(|e| self.refused(e.into()))?;
         let below = |mount: &&MountEntry| mount.id != id && mount.point.starts_with(&path);
         let own = mounts.iter().find(|mount| mount.id == id);
         match own.into_iter().chain(mounts.iter().filter(below)).find(|mount| mount.shared.is_some()) {

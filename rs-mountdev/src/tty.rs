@@ -33,7 +33,7 @@ pub fn find(place: &Path) -> Result<Terminal, Error> {
             continue;
         }
         let name =
-            std::fs::read_link(format!("/proc/self/fd/{number}")).map_err(|_| Error::refused(place, Why::NoProc))?;
+            std::fs::read_link(format!("/proc/self/fd/{number}")).map_err(|e| Error::refused(place, e.into()))?;
         let unreachable = || Error::refused(place, Why::TerminalUnreachable(name.display().to_string()));
         let source = Source::open_itself(&name).map_err(|_| unreachable())?;
         let same =
