@@ -9,7 +9,8 @@ use chain::{Tool, say};
 use clap::{ArgAction, Parser, ValueHint};
 use nix::errno::Errno;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, DirEntry, FileType};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,7 +58,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode, OutputError> {
         if cli.recursive {
             shower.tree(file)?;
         } else {
-            shower.show(Path::new(file))?;
+            let path = Path::new(file);
+            kind_of(path).map_or(Ok(()), |kind| shower.show(path, kind))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -76,7 +78,21 @@ fn without_slashes(file: &OsString) -> PathBuf {
     OsString::from_vec(bytes.to_vec()).into()
 }
 
-fn complain(path: &Path, error: &std::io::Error) {
+/// What `path` is, a link by itself; where that is not to be learnt it is
+/// told.
+fn kind_of(path: &Path) -> Option<FileType> {
+    fs::symlink_metadata(path).map_err(|error| complain(path, &error)).ok().map(|about| about.file_type())
+}
+
+/// An entry of `folder`, with what the folder tells of it.
+fn with_kind(folder: &Path, entry: io::Result<DirEntry>) -> Option<(PathBuf, FileType)> {
+    let entry = entry.map_err(|error| complain(folder, &error)).ok()?;
+    let path = entry.path();
+    let kind = entry.file_type().map_err(|error| complain(&path, &error)).ok()?;
+    Some((path, kind))
+}
+
+fn complain(path: &Path, error: &io::Error) {
     let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
     say(&format!("{}: {}", path.display(), strerror(errno)));
 }
@@ -90,21 +106,23 @@ impl Shower<'_> {
     /// Shows `root` and, where it is a folder, all below it, a folder before
     /// what is in it. As deep as folders go: the names are kept, not a stack.
     fn tree(&self, root: &OsString) -> Result<(), OutputError> {
-        // A slash after what is no folder is wrong, and is looked at first.
-        if let Err(error) = fs::symlink_metadata(root) {
-            complain(Path::new(root), &error);
+        // A slash after what is no folder is wrong.
+        if kind_of(root.as_ref()).is_none() {
             return Ok(());
         }
-        let mut waiting = vec![without_slashes(root)];
-        while let Some(path) = waiting.pop() {
-            if !self.show(&path)? {
+        let root = without_slashes(root);
+        let Some(kind) = kind_of(&root) else { return Ok(()) };
+        let mut waiting = vec![(root, kind)];
+        while let Some((path, kind)) = waiting.pop() {
+            self.show(&path, kind)?;
+            if !kind.is_dir() {
                 continue;
             }
             match fs::read_dir(&path) {
                 Ok(entries) => {
-                    let mut below: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-                    below.reverse();
-                    waiting.append(&mut below);
+                    let first = waiting.len();
+                    waiting.extend(entries.filter_map(|entry| with_kind(&path, entry)));
+                    waiting[first..].reverse();
                 }
                 Err(error) => complain(&path, &error),
             }
@@ -112,22 +130,15 @@ impl Shower<'_> {
         Ok(())
     }
 
-    /// Shows one file; whether it is a folder.
-    fn show(&self, path: &Path) -> Result<bool, OutputError> {
-        let kind = match fs::symlink_metadata(path) {
-            Ok(about) => about.file_type(),
-            Err(error) => {
-                complain(path, &error);
-                return Ok(false);
-            }
-        };
+    /// Shows one file.
+    fn show(&self, path: &Path, kind: FileType) -> Result<(), OutputError> {
         // Below a folder the original asks also devices and the like.
         let may_have = kind.is_file() || self.cli.recursive && !kind.is_dir() && !kind.is_symlink();
         if !may_have {
             if self.cli.verbose {
                 line(path, " (Not a regular file)")?;
             }
-            return Ok(kind.is_dir());
+            return Ok(());
         }
         match xattr::get(path.as_os_str(), ATTRIBUTE) {
             Ok(Some(bytes)) => match FileCaps::from_bytes(&bytes) {
@@ -138,7 +149,7 @@ impl Shower<'_> {
             Ok(None) => {}
             Err(errno) => say(&format!("{}: {}", path.display(), strerror(errno))),
         }
-        Ok(false)
+        Ok(())
     }
 
     fn written(&self, caps: &FileCaps) -> String {

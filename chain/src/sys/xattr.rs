@@ -9,6 +9,9 @@ use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::os::fd::AsRawFd;
 
+/// What an attribute of the kernel's own seldom goes beyond: no memory has to
+/// be found for it.
+const USUAL: usize = 256;
 /// No attribute of the kernel's file systems is larger (`XATTR_SIZE_MAX`).
 const MAX: usize = 65536;
 
@@ -18,12 +21,16 @@ const MAX: usize = 65536;
 /// # Errors
 /// What else the kernel answers.
 pub fn get(path: &OsStr, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
-    let mut value = vec![0; MAX];
-    match rustix::fs::lgetxattr(path, name, &mut value) {
-        Ok(length) => {
-            value.truncate(length);
-            Ok(Some(value))
-        }
+    let read = |value: &mut [u8]| {
+        let length = rustix::fs::lgetxattr(path, name, &mut *value)?;
+        Ok(value[..length].to_vec())
+    };
+    let answer = match read(&mut [0; USUAL]) {
+        Err(rustix::io::Errno::RANGE) => read(&mut vec![0; MAX]),
+        answer => answer,
+    };
+    match answer {
+        Ok(value) => Ok(Some(value)),
         Err(rustix::io::Errno::NODATA | rustix::io::Errno::NOTSUP) => Ok(None),
         Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
     }
