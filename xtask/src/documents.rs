@@ -82,6 +82,9 @@ fn complete() -> Result<Vec<String>> {
         }
         let place = completions::SHELLS.iter().find(|(shell, _)| *shell == completion.shell).map_or("", |(_, p)| p);
         let file = folder.join(place.replace("{}", completion.name));
+        if shell == "bash" {
+            mistakes.extend(unanswered(&file, completion.name, &completion.command)?);
+        }
         if let Ok(read) = process::Command::new(&shell).arg("-n").arg(&file).output()
             && !read.status.success()
         {
@@ -91,14 +94,50 @@ fn complete() -> Result<Vec<String>> {
     Ok(mistakes)
 }
 
+/// What bash, asked, does not give: the options of a command and of each of its
+/// verbs, and the values of an option after `=`, which bash makes a word.
+fn unanswered(file: &Path, name: &str, command: &Command) -> Result<Vec<String>> {
+    let mut mistakes = Vec::new();
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help");
+    let own: BTreeSet<String> = command.get_arguments().filter(|arg| !arg.is_hide_set()).flat_map(typed).collect();
+    let line = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut lines = vec![(line(&[name, "-"]), own)];
+    lines.extend(verbs.map(|verb| (line(&[name, verb.get_name(), "-"]), all_options(verb))));
+    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_positional()) {
+        let values = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect::<BTreeSet<_>>();
+        if let Some(option) = typed(arg).into_iter().next()
+            && arg.get_action().takes_values()
+            && !values.is_empty()
+        {
+            lines.push((vec![name.to_owned(), option, "=".to_owned(), String::new()], values));
+        }
+    }
+    for (words, wanted) in lines {
+        let answer = process::Command::new("bash").args(["-c", ASK, "bash"]).arg(file).args(&words).output()?;
+        let given: BTreeSet<String> = String::from_utf8_lossy(&answer.stdout).lines().map(str::to_owned).collect();
+        let line = words.join(" ");
+        mistakes.extend(wanted.difference(&given).map(|word| format!("bash: '{line}' is not completed to {word}")));
+    }
+    Ok(mistakes)
+}
+
+/// Prints the completions of a line, whose words follow the file.
+const ASK: &str = r#". "$1"
+shift
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+how=$(complete -p "$1") how=${how##*-F }
+"${how%% *}" "$1" "${@: -1}" "${@: -2:1}" && printf '%s\n' "${COMPREPLY[@]}""#;
+
+/// An option as it is typed: `--long`, `-s`.
+fn typed(arg: &Arg) -> Vec<String> {
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    if arg.is_positional() { Vec::new() } else { long.into_iter().chain(short).collect() }
+}
+
 /// Options that are shown, as they are typed, those of verbs too.
 fn all_options(command: &Command) -> BTreeSet<String> {
-    let typed = |arg: &Arg| {
-        let long = arg.get_long().map(|long| format!("--{long}"));
-        let short = arg.get_short().map(|short| format!("-{short}"));
-        long.into_iter().chain(short).collect::<Vec<_>>()
-    };
-    let own = command.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_positional()).flat_map(typed);
+    let own = command.get_arguments().filter(|arg| !arg.is_hide_set()).flat_map(typed);
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set()).flat_map(all_options);
     own.chain(verbs).collect()
 }
