@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::testing::{Ran, Scratch, against_strace, bin, inject, needs, run};
+use nix::sys::signal::{Signal, kill};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -226,14 +227,13 @@ fn half(scratch: &Scratch, dir: &Path) -> Child {
 #[test]
 fn a_signal_leaves_nothing() {
     needs!("root");
-    use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
         let scratch = Scratch::new();
         let mut child = half(&scratch, &scratch.join("d"));
         std::thread::sleep(Duration::from_millis(300));
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         let begun = Instant::now();
-        nix::sys::signal::kill(pid, signal).expect("it runs");
+        kill(pid, signal).expect("it runs");
         let _open = child.stdin.take();
         let ran: Ran = child.wait_with_output().expect("it ends").into();
         assert_eq!(ran.status, 128 + signal as i32, "{}", ran.stderr);
