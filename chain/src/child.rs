@@ -39,11 +39,17 @@ pub fn wait(pid: Pid) -> Result<End, Errno> {
 /// How `pid` ended, if it has. `flags` are waitpid's.
 fn ended(pid: Pid, flags: i32) -> Result<Option<End>, Errno> {
     let mut status = 0;
-    #[allow(unsafe_code)]
-    // SAFETY: `status` is a valid place for the answer.
-    let got = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, flags) };
-    match Errno::result(got) {
-        Err(Errno::EINTR) | Ok(0) => Ok(None),
+    let got = loop {
+        #[allow(unsafe_code)]
+        // SAFETY: `status` is a valid place for the answer.
+        let got = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, flags) };
+        match Errno::result(got) {
+            Err(Errno::EINTR) => {}
+            got => break got,
+        }
+    };
+    match got {
+        Ok(0) => Ok(None),
         Err(errno) => Err(errno),
         Ok(_) if libc::WIFEXITED(status) => {
             Ok(Some(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))))

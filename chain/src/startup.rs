@@ -7,6 +7,7 @@
 //! another C library may use.
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// SIGPIPE was ignored when the process started.
@@ -40,7 +41,7 @@ extern "C" fn record() {
         }
         let mut closed = 0;
         for fd in 0..3 {
-            if libc::fcntl(fd, libc::F_GETFD) == -1 {
+            if libc::fcntl(fd, libc::F_GETFD) == -1 && Errno::last() == Errno::EBADF {
                 closed |= 1 << fd;
             }
         }
