@@ -236,7 +236,8 @@ impl Call for MountSetattr<'_> {
     type Out = ();
     const NAME: &'static str = "mount_setattr";
     fn why(&self) -> String {
-        "flags belong to the mount, not to the files: the same files stay as they are elsewhere".to_owned()
+        let apart = if self.slave { "; as a slave it also shows nobody what is mounted on it" } else { "" };
+        format!("flags belong to the mount, not to the files: the same files stay as they are elsewhere{apart}")
     }
     fn cannot(&self) -> String {
         format!("cannot change the flags of the mount of {}", self.mount.path.display())
