@@ -7,9 +7,9 @@ use crate::mode::Mode;
 use crate::state::{Next, Outcome, State, ambient, bounding, current, unreadable};
 use crate::{names, number, text};
 use chain::capability::{CAPABILITIES, Capability, capability};
-use chain::sys::caps;
+use chain::sys::{caps, identity};
 use chain::user;
-use nix::unistd::{geteuid, getgid, getgroups, getuid};
+use nix::unistd::{geteuid, getgid, getuid};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ pub(crate) fn print(state: &mut State) -> Outcome {
     lines.push_str(&iab_line(count)?);
     let bits = caps::secure_bits().map_err(unreadable)?;
     secure_bits(&mut lines, bits, caps::no_new_privs(), ambient.is_some());
-    ids(&mut lines);
+    ids(&mut lines)?;
     let mode = Mode::of_this_process(count)?;
     let _ = writeln!(lines, "Guessed mode: {} ({})", mode.name(), mode.number());
     Ok(state.print(lines))
@@ -72,16 +72,17 @@ fn secure_bits(lines: &mut String, bits: u32, no_new_privs: bool, has_ambient: b
     }
 }
 
-fn ids(lines: &mut String) {
+fn ids(lines: &mut String) -> Result<(), Problem> {
     let user = |uid: u32| named(uid, user::user_by_id(uid).as_ref().map(|user| user.name.as_str()));
     let group = |gid: u32| named(gid, user::group_by_id(gid).as_ref().map(|group| group.name.as_str()));
     let _ = writeln!(lines, "uid={} euid={}", user(getuid().as_raw()), user(geteuid().as_raw()));
     let _ = writeln!(lines, "gid={}", group(getgid().as_raw()));
     let mut seen: HashMap<u32, String> = HashMap::new();
-    let groups = getgroups().unwrap_or_default();
-    let groups = groups.iter().map(|gid| gid.as_raw());
-    let groups: Vec<String> = groups.map(|gid| seen.entry(gid).or_insert_with(|| group(gid)).clone()).collect();
+    let groups = identity::groups().map_err(unreadable)?;
+    let groups: Vec<String> =
+        groups.into_iter().map(|gid| seen.entry(gid).or_insert_with(|| group(gid)).clone()).collect();
     let _ = writeln!(lines, "groups={}", groups.join(","));
+    Ok(())
 }
 
 fn named(id: u32, name: Option<&str>) -> String {

@@ -64,6 +64,25 @@ fn a_new_root() {
     assert_eq!(inside(&["--exec", "capsh", "--chroot=/"]).status, 1, "there is no way out");
 }
 
+/// After a change of root there may be no /proc. What the C library reads
+/// there before main is not ours.
+#[test]
+fn nothing_below_proc_is_read() {
+    needs!("strace");
+    let scratch = Scratch::new();
+    let us = bin("rs-capsh");
+    for words in [&["--print"][..], &["--mode", "--exec", "nosuch"], &["--groups=root"], &["--drop=63"]] {
+        let trace = scratch.join("trace");
+        let strace = ["-f", "-qq", "-e", "trace=%file", "-o", trace.to_str().unwrap(), us.to_str().unwrap()];
+        run("strace", strace.iter().chain(words));
+        let seen = std::fs::read_to_string(&trace).unwrap();
+        assert!(seen.contains("execve("), "{seen}");
+        let ours =
+            |line: &&str| line.contains("\"/proc") && !["self/exe", "self/maps"].iter().any(|f| line.contains(f));
+        assert_eq!(seen.lines().filter(ours).collect::<Vec<_>>(), [""; 0], "{words:?}");
+    }
+}
+
 #[test]
 fn nothing_else_changes() {
     let us = bin("rs-capsh");

@@ -5,6 +5,7 @@
 use super::{Call, check};
 use crate::notation::Id;
 use std::fmt;
+use std::ptr;
 
 /// setuid(2).
 pub struct SetUid(pub u32);
@@ -54,6 +55,22 @@ impl Call for SetGid {
         // SAFETY: takes one integer.
         check(unsafe { libc::syscall(libc::SYS_setgid, self.0) }).map(drop)
     }
+}
+
+/// The supplementary groups, in the kernel's order. The call itself: glibc
+/// would read `/proc` for the largest number of them.
+///
+/// # Errors
+/// What a filter of system calls may answer.
+pub fn groups() -> nix::Result<Vec<u32>> {
+    #[allow(unsafe_code)]
+    // SAFETY: with room for none the kernel only counts.
+    let count = check(unsafe { libc::syscall(libc::SYS_getgroups, 0, ptr::null_mut::<u32>()) })?;
+    let mut groups = vec![0u32; usize::try_from(count).unwrap_or(0)];
+    #[allow(unsafe_code)]
+    // SAFETY: the length and the pointer are of one vector.
+    check(unsafe { libc::syscall(libc::SYS_getgroups, groups.len(), groups.as_mut_ptr()) })?;
+    Ok(groups)
 }
 
 /// setgroups(2): the supplementary groups.
