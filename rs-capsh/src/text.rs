@@ -19,7 +19,8 @@
 
 use crate::names::{all, leading, list, members};
 use crate::number::is_blank;
-use chain::sys::caps::CapSets;
+
+pub use chain::sys::caps::CapSets;
 
 /// Why a text cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -200,7 +201,7 @@ impl Reader<'_> {
 /// raised and lowered against them. Bits from `count` on come last.
 ///
 /// ```
-/// use chain::sys::caps::CapSets;
+/// use rs_capsh::text::CapSets;
 /// let sets = CapSets { effective: 1, permitted: 1, inheritable: 1 << 5 };
 /// assert_eq!(rs_capsh::text::write(&sets, 41), "cap_kill=i cap_chown+ep");
 /// ```
