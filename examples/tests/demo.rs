@@ -133,7 +133,7 @@ fn an_ordinary_user_has_limits_in_a_delegated_group() {
     assert_eq!(value(&ran.stdout, "cpu"), "300000 of 1000000 us: 30 %");
     let name = group.0.file_name().expect("a name").to_string_lossy().into_owned();
     assert!(ran.stdout.ends_with(&format!("0::/{name}\n")), "the caller is where it was: {}", ran.stdout);
-    assert_eq!(group.read("cgroup.subtree_control"), "\n");
+    assert_eq!(group.read("cgroup.subtree_control").trim(), "");
     assert_eq!(group.read("cgroup.stat").lines().next(), Some("nr_descendants 0"));
     assert_eq!(stage.left(value(&ran.stdout, "hostname")), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! The READMEs: their commands do what they show, their translations are in step.
+//! The README: its commands do what it shows, its translation is in step.
 
 use crate::{target, top};
 use anyhow::{Context, Result, bail};
@@ -168,12 +168,15 @@ fn matched(shown: &[&str], printed: &[String]) -> Result<usize> {
 /// text, with the same blocks, the same words in code and the same links.
 pub(crate) fn compare_translations() -> Result<Vec<String>> {
     let mut mistakes = Vec::new();
-    for file in documents()?.iter().filter(|file| file.ends_with("README.md")) {
-        let translated = file.with_extension("ja.md");
-        let name = translated.strip_prefix(top()).unwrap_or(&translated).display();
-        let original = std::fs::read_to_string(file)?;
-        let translation = std::fs::read_to_string(&translated).with_context(|| format!("cannot read {name}"))?;
-        mistakes.extend(compare(&original, &translation).into_iter().map(|mistake| format!("{name}: {mistake}")));
+    for original in documents()?.into_iter().filter(|file| file.ends_with("README.md")) {
+        let translation = original.with_file_name("README.ja.md");
+        let name = translation.strip_prefix(top()).unwrap_or(&translation).display();
+        let Ok(text) = std::fs::read_to_string(&translation) else {
+            mistakes.push(format!("there is no {name}"));
+            continue;
+        };
+        let found = compare(&std::fs::read_to_string(&original)?, &text);
+        mistakes.extend(found.into_iter().map(|mistake| format!("{name}: {mistake}")));
     }
     Ok(mistakes)
 }
@@ -184,21 +187,21 @@ fn compare(original: &str, translation: &str) -> Vec<String> {
         let _ = write!(text, "{byte:02x}");
         text
     });
-    if !translation.lines().next().unwrap_or_default().contains(&digest) {
+    let first = translation.lines().next().unwrap_or_default();
+    if !first.contains(&digest) {
         mistakes.push(format!("does not begin with <!-- README.md sha256: {digest} -->"));
     }
     let code = |text| blocks(text).iter().map(|block| block.lines.join("\n")).collect::<Vec<_>>();
-    let (ours, theirs) = (code(original), code(translation));
-    if ours.len() != theirs.len() {
+    for (ours, theirs) in code(original).iter().zip(&code(translation)).filter(|(a, b)| a != b) {
+        mistakes.push(format!("a block differs:\n{ours}\n--\n{theirs}"));
+    }
+    if code(original).len() != code(translation).len() {
         mistakes.push("the blocks are not as many".to_owned());
     }
-    mistakes.extend(
-        ours.iter().zip(&theirs).filter(|(a, b)| a != b).map(|(a, b)| format!("a block differs:\n{a}\n--\n{b}")),
-    );
     for (what, read) in [("code", in_code as fn(&str) -> BTreeSet<String>), ("link", links)] {
         let (ours, theirs) = (read(original), read(translation));
         mistakes.extend(ours.difference(&theirs).map(|word| format!("lacks the {what} {word}")));
-        mistakes.extend(theirs.difference(&ours).map(|word| format!("has a {what} that is not there: {word}")));
+        mistakes.extend(theirs.difference(&ours).map(|word| format!("has a {what} of its own: {word}")));
     }
     mistakes
 }
@@ -243,11 +246,10 @@ mod tests {
 
     #[test]
     fn a_translation_keeps_words_and_links() {
-        let named = |mistakes: Vec<String>| {
-            mistakes.iter().map(|m| m.split('<').next().unwrap_or("").to_owned()).collect::<Vec<_>>()
-        };
-        let found = named(compare("a `x` [l](t)\n", "b `y` [m](t)\n"));
-        assert_eq!(found, ["does not begin with ", "lacks the code x", "has a code that is not there: y"]);
+        let found = compare("a `x` [l](t)\n", "b `y` [m](t)\n");
+        let begins = ["does not begin with ", "lacks the code x", "has a code of its own: y"];
+        assert_eq!(found.len(), begins.len(), "{found:?}");
+        assert!(found.iter().zip(begins).all(|(found, begin)| found.starts_with(begin)), "{found:?}");
     }
 
     #[test]
