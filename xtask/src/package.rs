@@ -116,5 +116,7 @@ pub(crate) fn links(prefix: &Path) -> Result<()> {
             fs::write(manual.join(format!("{original}.1")), man::link(&page))?;
         }
     }
+    // Only the link: most of what docker's page and completions say is not ours.
+    symlink("../../../bin/rs-rootfs", folder.join("docker"))?;
     completions::write_originals(&own.join("share")).map(drop)
 }
