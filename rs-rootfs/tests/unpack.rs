@@ -2,7 +2,7 @@
 //! the calls it makes.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
-use chain::testing::{Ran, Scratch, against_strace, bin, inject, needs, run};
+use chain::testing::{Ran, Scratch, against_strace, bin, inject, needs, run, sh};
 use nix::sys::signal::{Signal, kill};
 use std::ffi::OsStr;
 use std::fs;
@@ -326,6 +326,21 @@ fn trace_is_what_strace_sees() {
     let dir = scratch.join("d");
     let (tool, tar, dir) = (bin("rs-rootfs"), tar.display().to_string(), dir.display().to_string());
     let difference = against_strace(&tool, &["unpack", &tar, &dir], CALLS);
+    assert_eq!(difference, Vec::<String>::new());
+}
+
+#[test]
+fn odd_owners_modes_and_values_are_traced_as_strace_does() {
+    needs!("root", "strace", "tar", "setcap", "setfattr");
+    let scratch = Scratch::new();
+    let script = "mkdir t && cd t && : >small && : >far && : >able && mkdir shut && ln -s x link
+        chmod 7 small && chmod 70 shut && chown 4294967294:2147483648 far && chown -h 3000000000:4 link
+        setcap cap_net_raw+ep able && setfattr -n user.end -v 0x7600 far && setfattr -n trusted.nul -v 0x00 shut
+        tar --xattrs --xattrs-include='*' --sort=name -cf ../t.tar .";
+    let made = sh(Path::new("/usr/sbin"), &format!("cd {} && {script}", scratch.path().display()));
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    let (tar, dir) = (scratch.join("t.tar").display().to_string(), scratch.join("d").display().to_string());
+    let difference = against_strace(&bin("rs-rootfs"), &["unpack", &tar, &dir], CALLS);
     assert_eq!(difference, Vec::<String>::new());
 }
 
