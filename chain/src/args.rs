@@ -4,11 +4,11 @@
 //!
 //! [`getopt`]: crate::getopt
 
+use crate::error;
 use crate::getopt::{Operands, plain};
-use crate::name::{name, words};
+use crate::name::name;
 use crate::output::print;
 use crate::trace::{self, Level};
-use crate::{error, name as own_name};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use std::error::Error as _;
@@ -106,13 +106,6 @@ impl Tool {
 
 /// How a command line ends a tool before its body.
 pub(crate) struct Ended(pub(crate) u8);
-
-/// Reads the command line into `C`.
-pub(crate) fn parse<C: CommandFactory + FromArgMatches>(tool: &Tool) -> Result<C, Ended> {
-    let (argv0, words) = words();
-    own_name::set(argv0.as_deref(), tool.name);
-    parse_words(tool, "", words)
-}
 
 /// Reads `words`, which stood after `verb`, into `C`.
 pub(crate) fn parse_words<C: CommandFactory + FromArgMatches>(

@@ -5,6 +5,7 @@
 //! same in all of them; [`sys::make`] makes every call that changes something.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+mod arena;
 pub mod args;
 pub mod capability;
 pub mod child;
@@ -34,6 +35,7 @@ pub use name::name;
 pub use page::Page;
 
 use clap::{CommandFactory, FromArgMatches};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// A whole tool: reads the command line into `C`, calls `body`, reports what
@@ -45,8 +47,25 @@ where
     C: CommandFactory + FromArgMatches,
     E: Failure,
 {
+    run_usual(tool, |_| None, body)
+}
+
+/// [`run`] for a tool that is started often: `usual` reads the words that are
+/// on nearly every command line and leaves all others to clap, whose parser
+/// takes as long to build as the rest of a start.
+pub fn run_usual<C, E>(
+    tool: &Tool,
+    usual: impl FnOnce(&[OsString]) -> Option<C>,
+    body: impl FnOnce(&C) -> Result<ExitCode, E>,
+) -> ExitCode
+where
+    C: CommandFactory + FromArgMatches,
+    E: Failure,
+{
     prepare();
-    match args::parse(tool) {
+    let (argv0, words) = name::words();
+    name::set(argv0.as_deref(), tool.name());
+    match usual(&words).map_or_else(|| args::parse_words(tool, "", words), Ok) {
         Ok(options) => finish(body(&options)),
         Err(args::Ended(status)) => status.into(),
     }
@@ -66,10 +85,7 @@ pub fn run_table<O: Default, E: Failure>(
 }
 
 /// [`run`] for a tool that reads its words itself, left to right.
-pub fn run_words<E: Failure>(
-    tool: &Tool,
-    body: impl FnOnce(Vec<std::ffi::OsString>) -> Result<ExitCode, E>,
-) -> ExitCode {
+pub fn run_words<E: Failure>(tool: &Tool, body: impl FnOnce(Vec<OsString>) -> Result<ExitCode, E>) -> ExitCode {
     prepare();
     let (argv0, words) = name::words();
     name::set(argv0.as_deref(), tool.name());
@@ -82,7 +98,7 @@ pub fn run_words<E: Failure>(
 pub fn run_verb<C, E>(
     tool: &Tool,
     verb: &str,
-    words: Vec<std::ffi::OsString>,
+    words: Vec<OsString>,
     body: impl FnOnce(&C) -> Result<ExitCode, E>,
 ) -> ExitCode
 where

@@ -7,6 +7,7 @@ use crate::spec::{Spec, relative};
 use crate::status::{Error, INVALID};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -91,9 +92,9 @@ impl Host {
     /// Reads the mount table. A host without any hierarchy is no error: what
     /// is asked for will not be found.
     pub fn read() -> Self {
-        let cgroups = fs::read_to_string("/proc/cgroups").unwrap_or_default();
-        let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
-        Self::parse(&cgroups, &mounts, |mount| fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default())
+        let cgroups = text(Path::new("/proc/cgroups"));
+        let mounts = bytes(Path::new("/proc/self/mountinfo"));
+        Self::parse(&cgroups, &mounts, |mount| text(&mount.join("cgroup.controllers")))
     }
 
     fn parse(cgroups: &str, mountinfo: &[u8], v2_controllers: impl Fn(&Path) -> String) -> Self {
@@ -242,11 +243,26 @@ impl Host {
 
     /// The noted group, if it is there.
     fn default_group(&self) -> Option<PathBuf> {
-        let text = fs::read(DEFAULT_GROUP).ok()?;
+        let text = bytes(Path::new(DEFAULT_GROUP));
         let group = relative(OsStr::from_bytes(text.trim_ascii())).ok()?;
         let there = !group.as_os_str().is_empty() && self.hierarchies.iter().any(|h| h.dir(&group).is_dir());
         there.then_some(group)
     }
+}
+
+/// The bytes of a small file of the kernel's; none where it cannot be read.
+/// Room for all of it from the start: the kernel then answers once.
+pub(crate) fn bytes(file: &Path) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8192);
+    match fs::File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(&mut bytes)) {
+        Ok(_) => bytes,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// [`bytes`] as text.
+pub(crate) fn text(file: &Path) -> String {
+    String::from_utf8(bytes(file)).unwrap_or_default()
 }
 
 /// The same controller twice in one list.

@@ -10,12 +10,13 @@ use crate::systemd;
 use chain::{Page, Tool};
 use clap::{CommandFactory, Parser, ValueHint};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 const TOOL: Tool = Tool::new("rs-cgexec", USAGE).additions(&["version", "fork"]);
 
 /// Run a program in control groups
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, PartialEq, Parser)]
 #[command(after_help = "Examples:
   Run a program under the limits of a group:
     cgexec -g cpu,memory:GROUP PROGRAM
@@ -44,7 +45,29 @@ struct Cli {
 
 /// The whole tool.
 pub fn main() -> ExitCode {
-    chain::run(&TOOL, run)
+    chain::run_usual(&TOOL, usual, run)
+}
+
+/// The options as nearly every caller writes them. `None`: clap is to read
+/// them.
+fn usual(words: &[OsString]) -> Option<Cli> {
+    let mut cli = Cli::default();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match word.as_bytes() {
+            b"-g" => cli.group.push(rest.next().filter(|spec| !spec.is_empty())?.clone()),
+            b"-b" => cli.ignore_default = true,
+            b"-r" => cli.replace_idle = true,
+            b"--fork" => cli.fork = true,
+            [b'-', ..] | [] => return None,
+            _ => {
+                cli.program.push(word.clone());
+                cli.program.extend(rest.cloned());
+                return Some(cli);
+            }
+        }
+    }
+    None
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {
@@ -91,5 +114,52 @@ pub(super) fn page() -> Page {
             ("execve", "becomes the program, which stays in the group"),
         ],
         sections: include_str!("../../man/rs-cgexec.roff"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_usual_words_mean_what_clap_reads() {
+        for line in [
+            "-g cpu:a true",
+            "-g cpu:a -g :b/c --fork sh -g x --fork",
+            "-b -r -g *:x sh -c -- true",
+            "true",
+            "-r true -h",
+        ] {
+            let words = words(line);
+            let clap = Cli::try_parse_from(std::iter::once(OsString::from("cgexec")).chain(words.clone()));
+            assert_eq!(usual(&words), Some(clap.expect(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn all_other_words_are_left_to_clap() {
+        for line in [
+            "",
+            "-g",
+            "-g cpu:a",
+            "-gcpu:a true",
+            "-g cpu:a -- true",
+            "-s -g a:b true",
+            "-br true",
+            "--for true",
+            "--trace -g a:b true",
+            "-h",
+            "--version",
+            "- true",
+            "-x true",
+        ] {
+            assert_eq!(usual(&words(line)), None, "{line}");
+        }
+        assert_eq!(usual(&["-g".into(), OsString::new(), "true".into()]), None);
+        assert_eq!(usual(&[OsString::new()]), None);
     }
 }

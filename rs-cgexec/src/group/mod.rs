@@ -5,6 +5,7 @@ pub mod create;
 pub mod delete;
 pub mod fork;
 
+use crate::hierarchy::text;
 use crate::status::Error;
 use chain::SysError;
 use chain::sys::file::{Fd, OpenAt, Write};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// The words of a control file; none where it cannot be read.
 pub fn words(file: &Path) -> Vec<String> {
-    fs::read_to_string(file).map(|text| text.split_ascii_whitespace().map(str::to_owned).collect()).unwrap_or_default()
+    text(file).split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 /// `cgroup.type` of a v2 group; `None` for the top group, which has none.
