@@ -3,7 +3,7 @@
 
 use crate::error::{SysError, say};
 use crate::notation::{Signal, SignalSet};
-use crate::sys::cgroup::ForkInto;
+use crate::sys::cgroup::BornInto;
 use crate::sys::file::Fd;
 use crate::sys::process::{Fork, Forked};
 use crate::sys::signal::{How, Kill, SetDumpable, SigAction, SigProcMask, is_default, wait_for};
@@ -267,15 +267,14 @@ pub fn start(why: &str, job: impl FnOnce() -> u8) -> Result<Pid, SysError> {
     }
 }
 
-/// [`start`], with the child born in the v2 control group `group`.
+/// [`start`], with the child born in the v2 control group `group`. It has this
+/// process's memory and this process waits until it is another program or has
+/// ended: `job` changes nothing that is looked at afterwards.
 ///
 /// # Errors
 /// What clone3(2) has.
-pub fn start_in(group: Fd<'_>, why: &str, job: impl FnOnce() -> u8) -> Result<Pid, SysError> {
-    match make(&ForkInto { group, why })? {
-        Forked::Parent(pid) => Ok(pid),
-        Forked::Child => leave(job()),
-    }
+pub fn start_in(group: Fd<'_>, why: &str, job: &dyn Fn() -> u8) -> Result<Pid, SysError> {
+    make(&BornInto { group, job, why })
 }
 
 /// Ends this child at once: what is left on its stack belongs to its parent.

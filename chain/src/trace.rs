@@ -58,6 +58,16 @@ pub(crate) fn in_child() {
     }
 }
 
+/// The number that [`in_child`] took, or 0.
+pub(crate) fn number() -> u32 {
+    CHILD.load(Ordering::Relaxed)
+}
+
+/// Takes `number` back after a child that shared this memory.
+pub(crate) fn set_number(number: u32) {
+    CHILD.store(number, Ordering::Relaxed);
+}
+
 fn prefix() -> String {
     match CHILD.load(Ordering::Relaxed) {
         0 => String::new(),

@@ -5,6 +5,7 @@ mod common;
 
 use chain::testing::{against_strace, bin, needs};
 use common::Stage;
+use rs_cgexec::hierarchy::Host;
 
 const CALLS: &[&str] =
     &["mkdirat", "unlinkat", "openat", "write", "fchownat", "fchmodat", "execve", "clone", "clone3", "rt_sigprocmask"];
@@ -42,4 +43,13 @@ fn a_forked_child_is_in_the_trace_too() {
     stage.ok("cgcreate -g cpu,memory:$G");
     same("rs-cgexec", &["--fork", "-g", &format!("cpu,memory:{}", stage.group), "true"]);
     same("rs-cgexec", &["--fork", "-g", &format!("cpu,memory:{}", stage.group), "sh", "-c", "exit 3"]);
+    // A hybrid machine has a v2 tree beside: a child is born in it.
+    if Host::read().v2().is_some() {
+        stage.ok("cgcreate -g :$G");
+        let both = format!("cpu,memory:{}", stage.group);
+        let born = format!(":{}", stage.group);
+        same("rs-cgexec", &["--fork", "-g", &born, "true"]);
+        same("rs-cgexec", &["--fork", "-g", &born, "-g", &both, "sh", "-c", "exit 3"]);
+        same("rs-cgexec", &["--fork", "-g", &born, "/nonexistent"]);
+    }
 }

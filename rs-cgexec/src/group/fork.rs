@@ -56,7 +56,7 @@ pub fn run(places: &[Place<'_>], program: &[OsString], replace_idle: bool) -> Re
             let group = open(place)?;
             let group = Fd { fd: group.as_fd(), path: &place.dir };
             let why = "the program is born in the group: nothing has to be moved, which would take a global lock";
-            match start_in(group, why, || become_it(&v1)) {
+            match start_in(group, why, &|| become_it(&v1)) {
                 // A kernel before 5.7, or a filter that knows no clone3.
                 Err(old) if matches!(old.errno, Errno::ENOSYS | Errno::E2BIG | Errno::EINVAL) => None,
                 Err(refused) => return Err(place.refused_v2(refused, Who::Myself)),
