@@ -159,8 +159,7 @@ fn many_at_once() {
     let stage = Stage::new("many");
     let controllers = ["cpu", "memory", "pids"];
     stage.ok(&format!("cgcreate -g {}:$G", controllers.join(",")));
-    let seconds: u64 = std::env::var("RS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
-    let (processes, seconds) = if v2() { (16, seconds.max(20)) } else { (64, seconds) };
+    let (processes, seconds) = (64, 30);
     // Each makes, sets, enters and removes groups of its own and one that all share.
     let script = format!(
         "end=$(($(date +%s) + {seconds})); n=0
