@@ -56,10 +56,10 @@ pub(crate) fn check(cases: Vec<Case>) {
     assert!(wrong.is_empty(), "{} of {all} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The tool under limits that no archive may break: 20 seconds, 400 MB of
-/// addresses (of which 200 MB is what it may really use).
+/// The tool under limits that no archive may break: 20 seconds, 200 MB of
+/// memory (setrlimit(2), RLIMIT_DATA), 400 MB of addresses.
 fn tool(scratch: &Scratch, options: &[&str], source: &OsStr) -> std::process::Output {
-    let script = "ulimit -v 400000; exec timeout 20 \"$@\"";
+    let script = "ulimit -v 400000; ulimit -d 200000; exec timeout 20 \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(bin("rs-rootfs")).args(["unpack", "--quiet"]).args(options);
     command.arg(source).arg(scratch.join("in/DIR")).stdin(Stdio::null());
