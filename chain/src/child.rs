@@ -188,6 +188,18 @@ fn no_word(call: &str, errno: i32) -> SysError {
     SysError { what, errno: Errno::from_raw(errno), hint: None }
 }
 
+/// Whether the child `pid`, which need not run any more, has become another
+/// program: the kernel marks who was made by fork and has not (`flags` in
+/// proc_pid_stat(5), `PF_FORKNOEXEC`). So it is where that cannot be seen.
+pub fn became_program(pid: Pid) -> bool {
+    const NO_EXEC: u64 = 0x40;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name may hold anything, but nothing behind it holds a parenthesis.
+    let behind_name = stat.rsplit(|b| *b == b')').next().unwrap_or_default();
+    let flags = std::str::from_utf8(behind_name).ok().and_then(|text| text.split_whitespace().nth(6)?.parse().ok());
+    flags.is_none_or(|flags: u64| flags & NO_EXEC == 0)
+}
+
 /// Whether the process behind the pidfd `process` has ended.
 pub fn is_gone(process: impl AsFd) -> bool {
     let mut asked = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
@@ -213,20 +225,34 @@ impl Helper {
     /// # Errors
     /// `EAGAIN` and what else clone(2) and socketpair(2) have.
     pub fn start(why: &str, job: impl FnOnce() -> u8) -> Result<Self, SysError> {
+        Self::waiting(why, |told| if told { job() } else { IDLE })
+    }
+
+    /// Makes a helper that does its `job` unless [`Helper::dismiss`] lets it
+    /// go: when it is dropped, and when this process ends in whatever way.
+    ///
+    /// # Errors
+    /// As [`Helper::start`].
+    pub fn guard(why: &str, job: impl FnOnce()) -> Result<Self, SysError> {
+        Self::waiting(why, |told| {
+            if !told {
+                job();
+            }
+            0
+        })
+    }
+
+    fn waiting(why: &str, job: impl FnOnce(bool) -> u8) -> Result<Self, SysError> {
         let (ours, theirs) = Word::pair()?;
         let far_end = ours.0.as_raw_fd();
         let pid = start(why, || {
             // With this end open here the helper would never see the other
             // side go.
             let _ = nix::unistd::close(far_end);
-            match theirs.heard() {
-                Ok(true) => job(),
-                Ok(false) => IDLE,
-                Err(error) => {
-                    say(&error.to_string());
-                    IDLE
-                }
-            }
+            job(theirs.heard().unwrap_or_else(|error| {
+                say(&error.to_string());
+                false
+            }))
         })?;
         Ok(Self { pid, word: Some(ours) })
     }
@@ -243,11 +269,19 @@ impl Helper {
         self.word = None;
         wait(self.pid).map_err(|errno| SysError { what: "waitpid failed".to_owned(), errno, hint: None })
     }
+
+    /// Lets a guard go and waits until it has.
+    ///
+    /// # Errors
+    /// It cannot be told: it does its job.
+    pub fn dismiss(self) -> Result<(), SysError> {
+        self.work().map(drop)
+    }
 }
 
 impl Drop for Helper {
-    /// Closes the line to the helper, which ends it, and waits until it has:
-    /// nothing is left behind. In a child of ours the wait finds no child and
+    /// Closes the line to the helper, which ends it, after its job if it is a
+    /// guard, and waits until it has: nothing is left behind. In a child of ours the wait finds no child and
     /// is over at once.
     fn drop(&mut self) {
         if self.word.take().is_some() {

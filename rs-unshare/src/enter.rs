@@ -5,7 +5,7 @@
 use crate::error::Error;
 use crate::idmap::Outside;
 use crate::options::Options;
-use crate::persist::Binder;
+use crate::persist::{Binder, Bound};
 use crate::plan::Plan;
 use crate::{fork, inside};
 use chain::child::{self, End, Helper};
@@ -53,13 +53,8 @@ fn enter(options: &Options) -> Result<ExitCode, Error> {
         return fork::run(&plan, binder);
     }
     let bound = binder.map(Binder::bind).transpose()?;
-    if let Err(error) = inside::prepare(&plan, None) {
-        if let Some(bound) = bound {
-            bound.take_back();
-        }
-        return Err(error);
-    }
-    drop(bound);
+    inside::prepare(&plan, None)?;
+    bound.map_or(Ok(()), Bound::keep)?;
     match inside::exec(options)? {}
 }
 

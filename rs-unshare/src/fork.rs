@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::inside::{self, Parent};
 use crate::persist::{Binder, Bound};
 use crate::plan::Plan;
-use chain::child::{Word, blocked, end_like, wait, wait_forwarding};
+use chain::child::{Word, became_program, blocked, end_like, wait, wait_forwarding};
 use chain::notation::{Signal, SignalSet};
 use chain::sys::process::{Fork, Forked, PidfdOpen};
 use chain::sys::signal::{How, SigProcMask};
@@ -47,7 +47,7 @@ pub fn run(plan: &Plan<'_>, binder: Option<Binder>) -> Result<ExitCode, Error> {
             let status = in_child(plan, before, parent, word.as_ref())
                 .map_or_else(|error| ended(&error), |never| match never {});
             if let Some(word) = word {
-                // Without this word the parent leaves the files bound.
+                // Without it the parent sees all the same that this is no program.
                 let _ = word.tell();
             }
             Ok(status.into())
@@ -85,12 +85,7 @@ fn in_child(
 fn in_parent(plan: &Plan<'_>, pid: Pid, binder: Option<Binder>, word: Option<Word>) -> Result<ExitCode, Error> {
     if let Some((binder, word)) = binder.zip(word) {
         match bind(binder, &word) {
-            // exec closes the child's end; a child that failed says so first.
-            Ok(bound) => {
-                if word.heard().unwrap_or(false) {
-                    bound.take_back();
-                }
-            }
+            Ok(bound) => settle(pid, bound, &word),
             Err(error) => {
                 // Without a word the child ends by itself.
                 drop(word);
@@ -109,11 +104,15 @@ fn in_parent(plan: &Plan<'_>, pid: Pid, binder: Option<Binder>, word: Option<Wor
 /// Binds the files and lets the child go on.
 fn bind(binder: Binder, child: &Word) -> Result<Bound, Error> {
     let bound = binder.bind()?;
-    match child.tell() {
-        Ok(()) => Ok(bound),
-        Err(error) => {
-            bound.take_back();
-            Err(error.into())
-        }
+    child.tell()?;
+    Ok(bound)
+}
+
+/// Keeps the files bound if the child has become the program. exec closes its
+/// end; a child that failed says so first, one that was killed could not.
+fn settle(pid: Pid, bound: Bound, child: &Word) {
+    let failed = child.heard().unwrap_or(false) || !became_program(pid);
+    if !failed && let Err(error) = bound.keep() {
+        ended(&error.into());
     }
 }

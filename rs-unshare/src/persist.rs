@@ -15,14 +15,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 /// Two helpers that stay in the caller's namespaces: the files are the
-/// caller's paths, on the caller's mounts.
+/// caller's paths, on the caller's mounts. One binds, the other takes back.
 #[derive(Debug)]
 pub struct Binder {
     bind: Helper,
     undo: Helper,
 }
 
-/// The files are bound.
+/// The files are bound, until this is dropped or this process is killed.
 #[derive(Debug)]
 pub struct Bound(Helper);
 
@@ -38,10 +38,8 @@ impl Binder {
         let me = Pid::this();
         let why = "the files of persistent namespaces are on the caller's mounts, which this process is about to leave: \
                    a copy of it stays";
-        let undo = Helper::start(why, || {
-            take_back(files);
-            0
-        })?;
+        let before: Vec<_> = files.iter().map(seen).collect();
+        let undo = Helper::guard(why, || take_back(files, &before))?;
         let bind = Helper::start(why, || bind_all(files, me, fork).map_or_else(|error| report(&error), |()| 0))?;
         Ok(Some(Self { bind, undo }))
     }
@@ -52,31 +50,31 @@ impl Binder {
     /// The helper has said why, or was killed.
     pub fn bind(self) -> Result<Bound, Error> {
         let bound = Bound(self.undo);
-        match self.bind.work() {
-            Ok(End::Exited(0)) => Ok(bound),
-            Ok(End::Exited(status)) => Err(Error::Said { status }),
-            Ok(End::Killed(signal)) => {
-                bound.take_back();
-                Err(Error::HelperKilled { task: "binds the namespaces", signal: Signal(signal) })
-            }
-            Err(error) => {
-                bound.take_back();
-                Err(error.into())
-            }
+        match self.bind.work()? {
+            End::Exited(0) => Ok(bound),
+            End::Exited(status) => Err(Error::Said { status }),
+            End::Killed(signal) => Err(Error::HelperKilled { task: "binds the namespaces", signal: Signal(signal) }),
         }
     }
 }
 
 impl Bound {
-    /// Unmounts the files again: the command failed.
-    pub fn take_back(self) {
-        // What cannot be unmounted was not bound; the first cause is reported.
-        let _ = self.0.work();
+    /// Leaves the files bound for good.
+    ///
+    /// # Errors
+    /// The helper cannot be told, and has taken them back.
+    pub fn keep(self) -> Result<(), SysError> {
+        self.0.dismiss()
     }
 }
 
+/// What is seen at the file: its device and its number. A bind shows another.
+fn seen(file: &File) -> Option<(libc::dev_t, libc::ino_t)> {
+    nix::sys::stat::stat(file.file.as_os_str()).ok().map(|about| (about.st_dev, about.st_ino))
+}
+
 fn bind_all(files: &[File], pid: Pid, fork: bool) -> Result<(), Error> {
-    for (done, file) in files.iter().enumerate() {
+    for file in files {
         let source = OsString::from(format!("/proc/{pid}/ns/{}", file.name));
         let mount = Mount {
             source: Some(&source),
@@ -86,18 +84,22 @@ fn bind_all(files: &[File], pid: Pid, fork: bool) -> Result<(), Error> {
             data: None,
             why: "a namespace lives as long as something holds it: a process in it, or this file",
         };
-        if let Err(error) = sys::make(&mount) {
-            take_back(&files[..done]);
-            return Err(Error::advised(error, |errno| advice(file, errno, fork)));
-        }
+        sys::make(&mount).map_err(|error| Error::advised(error, |errno| advice(file, errno, fork)))?;
     }
     Ok(())
 }
 
-fn take_back(files: &[File]) {
-    for file in files.iter().rev() {
-        let why = "the command failed: nothing of it stays";
-        let _ = sys::quietly(&Umount2 { target: &file.file, flags: libc::MNT_DETACH, why });
+/// Unmounts what is not as `before`: whoever bound it may have been killed,
+/// and what was mounted there already stays.
+fn take_back(files: &[File], before: &[Option<(libc::dev_t, libc::ino_t)>]) {
+    let why = "the command failed: nothing of it stays";
+    for (file, before) in files.iter().zip(before).rev() {
+        // A file that was named twice is bound twice.
+        while seen(file) != *before {
+            if sys::quietly(&Umount2 { target: &file.file, flags: libc::MNT_DETACH, why }).is_err() {
+                break;
+            }
+        }
     }
 }
 

@@ -179,6 +179,28 @@ fn when_the_parent_is_killed_while_it_binds() {
 }
 
 #[test]
+fn when_somebody_is_killed_after_the_files_are_bound() {
+    needs!("root", "strace");
+    let stage = Stage::new();
+    let uts = stage.uts();
+    let ran = stage.scratch.join("ran").display().to_string();
+    // The parent as it waits for the binder and as it lets the child go on; the
+    // child before its exec; the binder itself.
+    for (call, when) in [("wait4", 1), ("sendto", 2), ("prctl", 1), ("mount", 1)] {
+        let inject = format!("inject={call}:signal=SIGKILL:when={when}");
+        let program = bin("rs-unshare").display().to_string();
+        let log = stage.scratch.join("log").display().to_string();
+        let strace = ["-f", "-qq", "-o", &log, "-e", &format!("trace={call}"), "-e", &inject, &program];
+        let told = run("strace", [&strace[..], &["--kill-child", &uts, "touch", &ran, &stage.mark]].concat());
+        let log = std::fs::read_to_string(&log).expect("a log");
+        assert!(log.contains("killed by SIGKILL"), "{call} {when}: {log}");
+        assert_ne!(told.status, 0, "{call} {when}");
+        assert!(!Path::new(&ran).exists(), "{call} {when}: the program ran");
+        stage.nothing_is_left();
+    }
+}
+
+#[test]
 fn when_a_helper_is_killed_the_command_fails() {
     needs!("root", "strace");
     let stage = Stage::new();
