@@ -39,6 +39,12 @@ pub struct Change {
     pub recursive: bool,
 }
 
+impl Change {
+    fn is_nothing(self) -> bool {
+        (self.set, self.clear) == (MountAttr::NONE, MountAttr::NONE)
+    }
+}
+
 impl Source {
     /// Opens `path` of the host; links in it are followed.
     ///
@@ -140,7 +146,7 @@ pub fn bind(root: &Root, source: Source, place: &Place, change: Change) -> Resul
 /// (before Linux 5.12).
 fn set_attr(mount: Fd<'_>, change: Change, slave: bool, place: &Path) -> Result<bool, Error> {
     let Change { set, clear, recursive } = change;
-    if set == MountAttr::NONE && clear == MountAttr::NONE {
+    if change.is_nothing() {
         return Ok(true);
     }
     let call = MountSetattr { mount, set, clear, slave, recursive };
@@ -163,7 +169,7 @@ pub fn change_flags(mount: Fd<'_>, change: Change, place: &Path) -> Result<(), E
 /// Before Linux 5.12: what [`set_attr`] does, on a mount that is attached
 /// already.
 fn set_attr_late(mount: Fd<'_>, change: Change, place: &Path) -> Result<(), Error> {
-    if change.set == MountAttr::NONE && change.clear == MountAttr::NONE {
+    if change.is_nothing() {
         return Ok(());
     }
     let target = magic(mount.fd, place)?;
