@@ -85,8 +85,8 @@ pub fn new_session() -> Result<(), Error> {
         // A session of its own, and no terminal: what was asked for.
         Err(Errno::EPERM) if leads_session() && !has_terminal() => Ok(()),
         Err(errno) => {
-            let leads = errno == Errno::EPERM;
-            let hint = leads.then(|| {
+            let leads_group = nix::unistd::getpgrp() == nix::unistd::getpid();
+            let hint = (errno == Errno::EPERM && leads_group).then(|| {
                 "this process leads its process group, and only a member of another's can: start it as a child"
                     .to_owned()
             });
