@@ -87,7 +87,7 @@ fn nothing_below_proc_is_read() {
 fn nothing_else_changes() {
     let us = bin("rs-capsh");
     let us = us.display();
-    let look = "umask; pwd; ulimit -n; env | sort | grep -v '^_='; ls -l /proc/self/fd | grep -c pipe:; \
+    let look = "umask; pwd; ulimit -n; env | sort | grep -v '^_='; ls /proc/self/fd; \
                 grep -E 'Sig|Shd|NoNew|Seccomp|Groups' /proc/self/status | grep -v SigQ";
     let with = |start: &str| {
         let script = format!(
