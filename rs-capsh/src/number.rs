@@ -56,7 +56,7 @@ pub fn hexadecimal(word: &[u8]) -> u64 {
 }
 
 /// What follows C's white space.
-fn after_blanks(word: &[u8]) -> &[u8] {
+pub(crate) fn after_blanks(word: &[u8]) -> &[u8] {
     let start = word.iter().position(|b| !is_blank(*b)).unwrap_or(word.len());
     &word[start..]
 }

@@ -3,6 +3,7 @@
 use crate::error::Problem;
 use crate::iab::{self, Iab};
 use crate::names::{all, members};
+use crate::number::after_blanks;
 use crate::state::{
     Next, Outcome, State, borrowing, bounding, clear_ambient, current, drop_bounded, elements, has, set_with_fix_up,
 };
@@ -23,7 +24,7 @@ pub(crate) fn caps(state: &mut State, text: &OsStr) -> Outcome {
 pub(crate) fn inh(state: &mut State, list: &OsStr) -> Outcome {
     let inheritable = match list.as_bytes() {
         b"" | b"none" => 0,
-        list => text::parse_list(list, state.count()?)?,
+        list => text::parse_list(after_blanks(list), state.count()?)?,
     };
     set_with_fix_up(CapSets { inheritable, ..current()? }, state.strict)?;
     Ok(Next::GoOn)
