@@ -2,6 +2,7 @@
 //! standard output.
 
 use chain::testing::{Scratch, needs, parity};
+use std::env::var_os;
 
 #[test]
 fn the_originals_and_ours() {
@@ -14,5 +15,5 @@ fn the_originals_and_ours() {
         ("getcap", "rs-getcap"),
     ]);
     let tally = parity(include_str!("parity.cases"), &links);
-    assert!(tally.passed + tally.skipped >= 350, "{tally:?}");
+    assert!(tally.passed + tally.skipped >= 350 || var_os("RS_CASE").is_some(), "{tally:?}");
 }
