@@ -155,6 +155,49 @@ fn a_report_that_nobody_can_read_is_a_failure() {
 }
 
 #[test]
+fn it_builds_in_any_folder_and_says_what_it_lacks() {
+    needs!("root");
+    let stage = Stage::new();
+    let checkout = stage.join("it's a checkout");
+    std::fs::create_dir_all(checkout.join("examples")).expect("a new folder");
+    for file in ["demo", "examples/report"] {
+        std::fs::copy(top().join(file), checkout.join(file)).expect("copied");
+    }
+    // It builds nothing, but puts this build where it is asked to.
+    let cargo = stage.join("bin/cargo");
+    std::fs::create_dir(stage.join("bin")).expect("a new folder");
+    let built = bin("rs-unshare").parent().expect("a folder").display().to_string();
+    let script = format!(
+        "#!/bin/sh\nwhile [ \"$1\" != --target-dir ]; do shift; done\nrm -f \"$2/release\"; ln -s '{built}' \"$2/release\"\n"
+    );
+    std::fs::write(&cargo, script).expect("written");
+    std::fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    let path = format!("{}:/usr/bin:/bin", stage.join("bin").display());
+    let run = |more: &[&str], target: Option<&str>| {
+        let mut command = stage.command(checkout.join("demo"));
+        command
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("SUDO_USER")
+            .env("HOME", stage.tmp())
+            .env("PATH", &path)
+            .args(more);
+        command.envs(target.map(|target| ("CARGO_TARGET_DIR", target)));
+        ran(command)
+    };
+    let lacking = run(&["--no-build"], None);
+    assert_eq!((lacking.status, lacking.stdout.as_str()), (1, ""), "{}", lacking.stderr);
+    assert!(lacking.stderr.contains("no cargo"), "{}", lacking.stderr);
+    for target in [None, Some("a target")] {
+        let ran = run(&[], target);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        shows_isolation(&ran.stdout);
+    }
+    // What is built once serves again.
+    assert_eq!(run(&["--no-build"], None).status, 0);
+    assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
+#[test]
 fn folders_may_have_any_name() {
     needs!("root");
     let stage = Stage::new();
