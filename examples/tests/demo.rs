@@ -311,6 +311,21 @@ fn nothing_is_left_after_ctrl_c() {
     assert_eq!(stage.left(""), Vec::<String>::new());
 }
 
+#[test]
+fn a_command_that_handles_ctrl_c_gives_its_own_status() {
+    needs!("root", "tmux");
+    let stage = Stage::new();
+    let command = "sh -c 'trap \"echo heard\" INT; echo ready; sleep 1000; echo goes on; exit 4'";
+    let terminal = Terminal::open(&stage, "handles", &format!("{} -- {command}", script(&stage)));
+    terminal.wait_for("ready");
+    // Its sleep may not have begun yet.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.key("C-c");
+    let screen = terminal.wait_for("[ended 4]");
+    assert!(screen.contains("heard") && screen.contains("goes on"), "{screen}");
+    assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
 /// The pid of the process of `stage` whose program is `name`.
 fn running(stage: &Stage, name: &str) -> Option<u32> {
     let here = stage.tmp().display().to_string();
