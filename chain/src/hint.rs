@@ -73,15 +73,19 @@ pub(crate) fn fork(errno: Errno) -> Option<String> {
 /// Why `file` could not be executed.
 pub(crate) fn exec(file: &Path, errno: Errno) -> Option<String> {
     match errno {
-        Errno::ENOENT => missing_interpreter(file),
+        Errno::ENOENT => missing_interpreter(file, 0),
         Errno::EACCES => not_executable(file),
         _ => None,
     }
 }
 
+/// So many scripts may name one another (`BINPRM_MAX_RECURSION`, execve(2)).
+const MAX_SCRIPTS: usize = 5;
+
 /// The file is there, so what is missing is what it names: the program of its
-/// `#!` line or its ELF loader (execve(2), ENOENT).
-fn missing_interpreter(file: &Path) -> Option<String> {
+/// `#!` line or its ELF loader (execve(2), ENOENT); or what that program names
+/// in turn.
+fn missing_interpreter(file: &Path, scripts: usize) -> Option<String> {
     let mut head = vec![0; 4096];
     let mut opened = fs::OpenOptions::new();
     opened.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
@@ -97,30 +101,34 @@ fn missing_interpreter(file: &Path) -> Option<String> {
     };
     let interpreter = Path::new(OsStr::from_bytes(&interpreter));
     if access(interpreter, AccessFlags::F_OK).is_ok() {
-        return None;
+        let goes_on = head.starts_with(b"#!") && scripts < MAX_SCRIPTS;
+        return goes_on.then(|| missing_interpreter(interpreter, scripts + 1)).flatten();
     }
     Some(format!("{} exists, but {what} {}, which does not", file.display(), interpreter.display()))
 }
 
-/// `PT_INTERP` of a 64-bit little-endian ELF file, from its first bytes
-/// (elf(5)).
+/// `PT_INTERP` of a little-endian ELF file of 32 or 64 bits, from its first
+/// bytes (elf(5)).
 fn elf_loader(head: &[u8]) -> Option<Vec<u8>> {
-    const PT_INTERP: u32 = 3;
+    const PT_INTERP: usize = 3;
     let number = |at: usize, size: usize| -> Option<usize> {
         let bytes = head.get(at..at.checked_add(size)?)?;
         bytes.iter().rev().try_fold(0usize, |sum, byte| sum.checked_mul(256)?.checked_add((*byte).into()))
     };
-    if !head.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    // Where the table of headers is said, and offset and length in a header.
+    let (wide, table, entries, offset, length) = match head.get(..6)? {
+        b"\x7fELF\x02\x01" => (8, 32, 54, 8, 32),
+        b"\x7fELF\x01\x01" => (4, 28, 42, 4, 16),
+        _ => return None,
+    };
+    let (table, size, count) = (number(table, wide)?, number(entries, 2)?, number(entries + 2, 2)?);
     (0..count).find_map(|i| {
         let header = table.checked_add(i.checked_mul(size)?)?;
-        if number(header, 4)? != PT_INTERP as usize {
+        if number(header, 4)? != PT_INTERP {
             return None;
         }
-        let start = number(header.checked_add(8)?, 8)?;
-        let name = head.get(start..start.checked_add(number(header.checked_add(32)?, 8)?)?)?;
+        let start = number(header.checked_add(offset)?, wide)?;
+        let name = head.get(start..start.checked_add(number(header.checked_add(length)?, wide)?)?)?;
         Some(name.split(|b| *b == 0).next()?.to_vec())
     })
 }
@@ -139,4 +147,32 @@ fn not_executable(file: &Path) -> Option<String> {
         .flags()
         .contains(nix::sys::statvfs::FsFlags::ST_NOEXEC)
         .then(|| format!("{} is on a file system that is mounted noexec", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The beginning of an ELF file that names `/ld`: its header, one entry of
+    /// its table, the name.
+    fn elf(class: u8, table: (usize, u8), entries: usize, fields: (usize, usize)) -> Vec<u8> {
+        let mut head = vec![0; 256];
+        head[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, 1]);
+        head[table.0] = table.1;
+        (head[entries], head[entries + 2]) = (56, 1);
+        let header = usize::from(table.1);
+        (head[header], head[header + fields.0], head[header + fields.1]) = (3, 200, 4);
+        head[200..204].copy_from_slice(b"/ld\0");
+        head
+    }
+
+    #[test]
+    fn loaders_of_both_widths() {
+        assert_eq!(elf_loader(&elf(2, (32, 64), 54, (8, 32))).as_deref(), Some(&b"/ld"[..]));
+        assert_eq!(elf_loader(&elf(1, (28, 52), 42, (4, 16))).as_deref(), Some(&b"/ld"[..]));
+        let mut cut = elf(2, (32, 64), 54, (8, 32));
+        cut.truncate(202);
+        assert_eq!(elf_loader(&cut), None);
+        assert_eq!(elf_loader(b"#!/bin/sh\n"), None);
+    }
 }

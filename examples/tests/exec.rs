@@ -29,7 +29,8 @@ fn stage() -> Scratch {
     for folder in ["a", "b", "a/folder"] {
         fs::create_dir(scratch.join(folder)).expect("a new folder");
     }
-    for (name, contents, mode) in files {
+    let script = format!("#!{}\n", scratch.join("a/no-loader").display());
+    for (name, contents, mode) in files.into_iter().chain([("b/script-of-it", script.as_bytes(), 0o755)]) {
         fs::write(scratch.join(name), contents).expect("written");
         fs::set_permissions(scratch.join(name), fs::Permissions::from_mode(mode)).expect("chmod");
     }
@@ -73,6 +74,7 @@ fn the_search_through_path() {
         ("no-interpreter", "@/a", 127, "names /no/such/program, which does not"),
         ("no-loader", "@/a", 127, "its ELF loader is /lib64/x"),
         ("no-loader", "@/a:@/b", 0, "another"),
+        ("script-of-it", "@/b", 127, "a/no-loader exists, but its ELF loader is /lib64/x"),
         ("of-a-folder", "@/a", 126, "Permission denied"),
         ("dangling", "@/a", 127, "No such file or directory"),
         // A loop and a name that is too long end the search.
