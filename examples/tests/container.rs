@@ -76,100 +76,43 @@ fn the_whole_chain_runs() {
     assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (0, "a b\n", ""));
 }
 
-/// What is wrong, the chain, its status, what standard error says.
-fn broken() -> Vec<(&'static str, String, i32, &'static str)> {
-    let long = "x".repeat(65);
-    let chain = |cgexec: &str, unshare: &str, mountdev: &str, capsh: &str, payload: &str| {
-        format!("{cgexec} {unshare} {mountdev} {capsh} {payload}")
-    };
-    vec![
-        (
-            "no such group",
-            chain("rs-cgexec -g cpu,memory:$ID.not", UNSHARE, MOUNTDEV, CAPSH, PAYLOAD),
-            82,
-            "rs-cgexec: ",
-        ),
-        ("no such controller", chain("rs-cgexec -g bogus:$ID", UNSHARE, MOUNTDEV, CAPSH, PAYLOAD), 87, "bogus"),
-        ("no group given", chain("rs-cgexec -g cpu", UNSHARE, MOUNTDEV, CAPSH, PAYLOAD), 129, "rs-cgexec: "),
-        ("the next link is missing", chain(CGEXEC, "rs-not-there", MOUNTDEV, CAPSH, PAYLOAD), 255, "rs-not-there"),
-        ("unknown option", chain(CGEXEC, "rs-unshare -muinpfr --bogus", MOUNTDEV, CAPSH, PAYLOAD), 1, "--bogus"),
-        ("host name without UTS", chain(CGEXEC, "rs-unshare -minpfr --hostname=x", MOUNTDEV, CAPSH, PAYLOAD), 1, "UTS"),
-        (
-            "host name too long",
-            chain(CGEXEC, &format!("rs-unshare -muinpfr --hostname={long}"), MOUNTDEV, CAPSH, PAYLOAD),
-            1,
-            "rs-unshare: ",
-        ),
-        ("unmapped id", chain(CGEXEC, &format!("{UNSHARE} --setuid=4242"), MOUNTDEV, CAPSH, PAYLOAD), 1, "4242"),
-        (
-            "no such user",
-            chain(CGEXEC, &format!("{UNSHARE} --map-user=no-such-user"), MOUNTDEV, CAPSH, PAYLOAD),
-            1,
-            "no-such-user",
-        ),
-        (
-            "missing root",
-            chain(CGEXEC, UNSHARE, "rs-mountdev --root=$ROOTFS.not --proc --null --", CAPSH, PAYLOAD),
-            125,
-            "rs-mountdev: ",
-        ),
-        (
-            "empty root",
-            chain(CGEXEC, UNSHARE, "rs-mountdev --root= --proc --null --", CAPSH, PAYLOAD),
-            125,
-            "rs-mountdev: ",
-        ),
-        (
-            "host as root",
-            chain(CGEXEC, UNSHARE, "rs-mountdev --root=/ --proc --null --", CAPSH, PAYLOAD),
-            125,
-            "rs-mountdev: ",
-        ),
-        (
-            "no terminal",
-            chain(CGEXEC, UNSHARE, "rs-mountdev --root=$ROOTFS --proc --tty --", CAPSH, PAYLOAD),
-            125,
-            "--tty",
-        ),
-        (
-            "a device that is none",
-            format!(
-                "unshare -m sh -c 'mount --bind /etc/passwd /dev/null && exec \"$@\"' sh {CGEXEC} {UNSHARE} {MOUNTDEV} {CAPSH} {PAYLOAD}"
-            ),
-            125,
-            "null",
-        ),
-        ("no new root", chain(CGEXEC, UNSHARE, MOUNTDEV, "rs-capsh --chroot=$ROOTFS/not", PAYLOAD), 1, "rs-capsh: "),
-        (
-            "no such capability",
-            chain(CGEXEC, UNSHARE, MOUNTDEV, &format!("{CAPSH},cap_bogus"), PAYLOAD),
-            1,
-            "cap_bogus",
-        ),
-        (
-            "shell missing",
-            chain(CGEXEC, UNSHARE, MOUNTDEV, &format!("{CAPSH} --shell=/bin/not"), "-- -c 'echo ran'"),
-            1,
-            "/bin/not",
-        ),
-        ("payload missing", chain(CGEXEC, UNSHARE, MOUNTDEV, CAPSH, "--exec not-there"), 127, "not-there"),
-        ("payload not executable", chain(CGEXEC, UNSHARE, MOUNTDEV, CAPSH, "--exec /etc/passwd"), 126, "/etc/passwd"),
-        (
-            "payload missing, by the shell",
-            chain(CGEXEC, UNSHARE, MOUNTDEV, CAPSH, "-- -c 'exec not-there'"),
-            127,
-            "not-there",
-        ),
-    ]
-}
+/// What is wrong, the five parts of the chain, its status, what standard error
+/// says.
+#[rustfmt::skip]
+const BROKEN: &[(&str, [&str; 5], i32, &str)] = &[
+    ("no such group", ["rs-cgexec -g cpu,memory:$ID.not", UNSHARE, MOUNTDEV, CAPSH, PAYLOAD], 82, "rs-cgexec: "),
+    ("no such controller", ["rs-cgexec -g bogus:$ID", UNSHARE, MOUNTDEV, CAPSH, PAYLOAD], 87, "bogus"),
+    ("no group given", ["rs-cgexec -g cpu", UNSHARE, MOUNTDEV, CAPSH, PAYLOAD], 129, "rs-cgexec: "),
+    ("the next link is missing", [CGEXEC, "rs-not-there", MOUNTDEV, CAPSH, PAYLOAD], 255, "rs-not-there"),
+    ("unknown option", [CGEXEC, "rs-unshare -muinpfr --bogus", MOUNTDEV, CAPSH, PAYLOAD], 1, "--bogus"),
+    ("host name without UTS", [CGEXEC, "rs-unshare -minpfr --hostname=x", MOUNTDEV, CAPSH, PAYLOAD], 1, "UTS"),
+    ("host name too long", [CGEXEC, LONG_NAME, MOUNTDEV, CAPSH, PAYLOAD], 1, "rs-unshare: "),
+    ("unmapped id", [CGEXEC, "rs-unshare -muinpfr --setuid=4242", MOUNTDEV, CAPSH, PAYLOAD], 1, "4242"),
+    ("no such user", [CGEXEC, "rs-unshare -muinpfr --map-user=no-such-user", MOUNTDEV, CAPSH, PAYLOAD], 1, "no-such-user"),
+    ("missing root", [CGEXEC, UNSHARE, "rs-mountdev --root=$ROOTFS.not --proc --null --", CAPSH, PAYLOAD], 125, "rs-mountdev: "),
+    ("empty root", [CGEXEC, UNSHARE, "rs-mountdev --root= --proc --null --", CAPSH, PAYLOAD], 125, "rs-mountdev: "),
+    ("host as root", [CGEXEC, UNSHARE, "rs-mountdev --root=/ --proc --null --", CAPSH, PAYLOAD], 125, "rs-mountdev: "),
+    ("no terminal", [CGEXEC, UNSHARE, "rs-mountdev --root=$ROOTFS --proc --tty --", CAPSH, PAYLOAD], 125, "--tty"),
+    ("a device that is none", [NO_DEVICE, UNSHARE, MOUNTDEV, CAPSH, PAYLOAD], 125, "null"),
+    ("no new root", [CGEXEC, UNSHARE, MOUNTDEV, "rs-capsh --chroot=$ROOTFS/not", PAYLOAD], 1, "rs-capsh: "),
+    ("no such capability", [CGEXEC, UNSHARE, MOUNTDEV, "rs-capsh --chroot=$ROOTFS --drop=cap_bogus", PAYLOAD], 1, "cap_bogus"),
+    ("shell missing", [CGEXEC, UNSHARE, MOUNTDEV, "rs-capsh --chroot=$ROOTFS --shell=/bin/not", "-- -c 'echo ran'"], 1, "/bin/not"),
+    ("payload missing", [CGEXEC, UNSHARE, MOUNTDEV, CAPSH, "--exec not-there"], 127, "not-there"),
+    ("payload not executable", [CGEXEC, UNSHARE, MOUNTDEV, CAPSH, "--exec /etc/passwd"], 126, "/etc/passwd"),
+    ("payload missing, by the shell", [CGEXEC, UNSHARE, MOUNTDEV, CAPSH, "-- -c 'exec not-there'"], 127, "not-there"),
+];
+const LONG_NAME: &str =
+    "rs-unshare -muinpfr --hostname=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+const NO_DEVICE: &str = "unshare -m sh -c 'mount --bind /etc/passwd /dev/null && exec \"$@\"' sh \
+    rs-cgexec -g cpu,memory:$ID";
 
 #[test]
 fn nothing_runs_after_a_step_that_failed() {
     needs!("root");
     let container = Container::new();
-    for (what, script, status, said) in broken() {
-        let ran = container.sh(&script);
-        assert_eq!((ran.status, ran.stdout.as_str()), (status, ""), "{what}: {}", ran.stderr);
+    for (what, chain, status, said) in BROKEN {
+        let ran = container.sh(&chain.join(" "));
+        assert_eq!((ran.status, ran.stdout.as_str()), (*status, ""), "{what}: {}", ran.stderr);
         assert!(ran.stderr.contains(said), "{what}: {}", ran.stderr);
         assert!(ran.stderr.lines().count() <= 2, "{what}: more than a line and a hint: {}", ran.stderr);
         assert!(!container.root().join("ran").exists(), "{what}: the payload ran");
