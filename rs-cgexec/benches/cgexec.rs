@@ -125,7 +125,7 @@ fn main() -> ExitCode {
     let group = Group::new();
     let scratch = Scratch::new();
     let mut rows = rows(&scratch, &theirs, &program, &group.0);
-    let host = Host::read();
+    let host = Host::read().expect("the mount table");
     let v2 = host.find("cpu").is_some_and(|hierarchy| hierarchy.version == Version::V2);
     println!("cgroup v{}, {rounds} turns of {}", if v2 { 2 } else { 1 }, program.display());
     let at_once = table("without a break", &mut rows, rounds, Duration::ZERO);

@@ -4,7 +4,9 @@
 //! where they are; paths are never guessed (cgroups(7)).
 
 use crate::spec::{Spec, relative};
-use crate::status::{Error, INVALID};
+use crate::status::{Error, INVALID, SYSTEM};
+use chain::SysError;
+use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
@@ -89,12 +91,27 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads the mount table. A host without any hierarchy is no error: what
-    /// is asked for will not be found.
-    pub fn read() -> Self {
-        let cgroups = text(Path::new("/proc/cgroups"));
-        let mounts = bytes(Path::new("/proc/self/mountinfo"));
-        Self::parse(&cgroups, &mounts, |mount| text(&mount.join("cgroup.controllers")))
+    /// Reads the mount table. A host without any hierarchy is no error here.
+    ///
+    /// # Errors
+    /// The table cannot be read: 96.
+    pub fn read() -> Result<Self, Error> {
+        let cgroups = match read(Path::new("/proc/cgroups")) {
+            // A kernel without v1 has no such file.
+            Err(Error::Step { source, .. }) if source.errno == Errno::ENOENT => Vec::new(),
+            cgroups => cgroups?,
+        };
+        let mounts = read(Path::new("/proc/self/mountinfo"))?;
+        let controllers = |mount: &Path| text(&mount.join("cgroup.controllers"));
+        Ok(Self::parse(&String::from_utf8_lossy(&cgroups), &mounts, controllers))
+    }
+
+    /// [`Host::read`] for a tool that has nothing to do where nothing is mounted.
+    ///
+    /// # Errors
+    /// Nothing is mounted (81), or whether anything is cannot be read (96).
+    pub fn mounted() -> Result<Self, Error> {
+        Self::read().and_then(|host| if host.hierarchies.is_empty() { Err(Error::NothingMounted) } else { Ok(host) })
     }
 
     fn parse(cgroups: &str, mountinfo: &[u8], v2_controllers: impl Fn(&Path) -> String) -> Self {
@@ -250,14 +267,26 @@ impl Host {
     }
 }
 
-/// The bytes of a small file of the kernel's; none where it cannot be read.
-/// Room for all of it from the start: the kernel then answers once.
-pub(crate) fn bytes(file: &Path) -> Vec<u8> {
+/// A small file of the kernel's. Room for all of it from the start: the
+/// kernel then answers once.
+fn contents(file: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(8192);
-    match fs::File::open(file).and_then(|file| file.take(u64::MAX).read_to_end(&mut bytes)) {
-        Ok(_) => bytes,
-        Err(_) => Vec::new(),
-    }
+    fs::File::open(file)?.take(u64::MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// [`contents`] of a file that nothing can be done without.
+fn read(file: &Path) -> Result<Vec<u8>, Error> {
+    contents(file).map_err(|error| {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+        let source = SysError { what: format!("cannot read {}", file.display()), errno, hint: None };
+        Error::Step { source, status: SYSTEM }
+    })
+}
+
+/// [`contents`], none of what cannot be read.
+pub(crate) fn bytes(file: &Path) -> Vec<u8> {
+    contents(file).unwrap_or_default()
 }
 
 /// [`bytes`] as text.

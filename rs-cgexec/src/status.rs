@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub const USAGE: u8 = 129;
 /// The mode or the list cannot be read, or the program cannot be started.
 pub const BAD: u8 = 255;
-/// The controller is not enabled for that v2 group.
+/// The controller is not enabled for that v2 group, or nothing is mounted.
 pub const NOT_ENABLED: u8 = 81;
 /// The group does not exist.
 pub const NO_GROUP: u8 = 82;
@@ -52,6 +52,9 @@ pub enum Error {
         /// The original's number for it.
         status: u8,
     },
+    /// There is no hierarchy at all.
+    #[error("Cgroup is not mounted")]
+    NothingMounted,
     /// The controller is in no mounted hierarchy.
     #[error("controller '{controller}' is not mounted or unknown")]
     Unknown {
@@ -140,7 +143,7 @@ impl Failure for Error {
             | Self::Step { status, .. }
             | Self::Value { status, .. }
             | Self::Reported(status) => *status,
-            Self::NotEnabled { .. } => NOT_ENABLED,
+            Self::NothingMounted | Self::NotEnabled { .. } => NOT_ENABLED,
             Self::NotDelegated { .. } => SYSTEM,
             Self::Exec(_) => BAD,
             Self::Output(error) => error.status(),

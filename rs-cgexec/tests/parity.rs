@@ -28,7 +28,9 @@ fn side_by_side(text: &str) -> chain::testing::Tally {
     // The cases say `/sys/fs/cgroup/cpu/`; here it may be `cpu,cpuacct`.
     let mut text = text.to_owned();
     for controller in ["cpu", "cpuacct", "cpuset", "memory", "pids", "freezer", "devices"] {
-        if let Some(hierarchy) = Host::read().find(controller).filter(|h| h.version == Version::V1) {
+        if let Some(hierarchy) =
+            Host::read().expect("the mount table").find(controller).filter(|h| h.version == Version::V1)
+        {
             let mount = hierarchy.mounts[0].display().to_string();
             text = text.replace(&format!("/sys/fs/cgroup/{controller}/"), &format!("{mount}/"));
         }

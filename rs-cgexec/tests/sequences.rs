@@ -33,7 +33,7 @@ type Groups = BTreeSet<(String, String)>;
 /// Every group of every hierarchy whose path begins with `prefix`.
 fn there(prefix: &str) -> Groups {
     let mut all = Groups::new();
-    for hierarchy in &Host::read().hierarchies {
+    for hierarchy in &Host::read().expect("the mount table").hierarchies {
         for dir in tree(&hierarchy.mounts[0]) {
             let path = dir.strip_prefix(&hierarchy.mounts[0]).expect("below").to_string_lossy().into_owned();
             if path.starts_with(prefix) {
@@ -51,7 +51,7 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        let host = Host::read();
+        let host = Host::read().expect("the mount table");
         let mount = |name: &&'static str| Some((*name, host.find(name)?.mounts[0].display().to_string()));
         Self { groups: Groups::new(), mounts: ["cpu", "memory", "pids"].iter().filter_map(mount).collect() }
     }

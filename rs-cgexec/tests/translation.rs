@@ -90,7 +90,7 @@ fn exists(stage: &Stage, list: &str, file: &str) -> bool {
     if !dir.exists() {
         stage.ok(&format!("cgcreate -g '{list}:'$G"));
     }
-    Host::read().find(controller).is_some() && dir.join(file).exists()
+    Host::read().expect("the mount table").find(controller).is_some() && dir.join(file).exists()
 }
 
 /// Runs a tool without a shell between: an emulated machine is slow.
@@ -114,7 +114,7 @@ fn set(stage: &Stage, case: &Case<'_>) -> Ran {
 
 /// A group that has no history.
 fn renew(stage: &Stage) {
-    for hierarchy in Host::read().hierarchies {
+    for hierarchy in Host::read().expect("the mount table").hierarchies {
         let dir = hierarchy.dir(Path::new(&stage.group));
         if dir.is_dir() {
             std::fs::remove_dir(&dir).expect("an empty group");

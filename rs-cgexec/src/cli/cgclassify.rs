@@ -52,7 +52,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     if specs.is_empty() {
         return Err(if cli.pids.is_empty() { super::usage("missing PID") } else { super::cgexec::no_rules() });
     }
-    let host = Host::read();
+    let host = Host::mounted()?;
     let mut status = 0;
     for word in &cli.pids {
         let Some(pid) = word.to_str().and_then(|word| word.parse::<i32>().ok()).filter(|pid| *pid > 0) else {

@@ -74,7 +74,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let specs = parse_all(&cli.group)?;
     let access = access(cli)?;
     let scopes = scopes(cli, &specs)?;
-    let host = Host::read();
+    let host = Host::mounted()?;
     for (i, spec) in specs.iter().enumerate() {
         if let Some((scope, pid)) = scopes.get(i) {
             host.targets(spec, INVALID)?;

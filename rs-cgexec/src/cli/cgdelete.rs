@@ -44,7 +44,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     if specs.is_empty() {
         return Err(usage("missing CONTROLLERS:PATH"));
     }
-    let host = Host::read();
+    let host = Host::mounted()?;
     let mut deletion = Deletion::new(&host, cli.recursive);
     let mut status = 0;
     for spec in &specs {

@@ -78,7 +78,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     if specs.is_empty() {
         return Err(no_rules());
     }
-    let host = Host::read();
+    let host = Host::mounted()?;
     let places = places(&host, &specs, !cli.ignore_default)?;
     if cli.fork {
         return fork::run(&places, &cli.program, cli.replace_idle);

@@ -78,7 +78,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     if !cli.variable.is_empty() && (cli.all || !cli.group.is_empty()) {
         return Err(usage("-r goes with neither -a nor -g"));
     }
-    let host = Host::read();
+    let host = Host::mounted()?;
     let out = if cli.mode {
         mode(host.mode()).to_owned().into_bytes()
     } else if cli.controllers {

@@ -54,7 +54,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     }
     let rules = cli.rule.iter().map(|text| rule(text)).collect::<Result<Vec<_>, _>>()?;
     let rules = by_controller(rules)?;
-    let host = Host::read();
+    let host = Host::mounted()?;
     let group = |name| {
         let path = host.path(name, !cli.ignore_default)?;
         Ok::<_, Error>(Parameters { host: &host, name, path })

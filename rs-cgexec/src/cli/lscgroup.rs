@@ -40,7 +40,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let bad = |error: Error| Error::Argument { message: error.to_string(), status: BAD };
     let specs = cli.group.iter().chain(&cli.groups).map(|text| Spec::parse(text).map_err(bad));
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
-    let host = Host::read();
+    let host = Host::mounted()?;
     let mut out = Vec::new();
     let mut status = 0;
     if specs.is_empty() {

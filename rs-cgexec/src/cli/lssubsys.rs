@@ -47,7 +47,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         unmounted: cli.all,
     };
     let wanted: Vec<String> = cli.controllers.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    let out = list::hierarchies(&Host::read(), &columns, &wanted);
+    let out = list::hierarchies(&Host::read()?, &columns, &wanted);
     write_stdout(&out).map_err(|errno| OutputError { errno, status: FAILED })?;
     Ok(ExitCode::SUCCESS)
 }

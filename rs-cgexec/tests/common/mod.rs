@@ -72,7 +72,7 @@ impl Stage {
     /// The directory of the test's group, or of one below, in the hierarchy
     /// of `controller`.
     pub(crate) fn dir(&self, controller: &str) -> PathBuf {
-        let host = Host::read();
+        let host = Host::read().expect("the mount table");
         let hierarchy = host.find(controller).or_else(|| host.v2()).expect("a hierarchy");
         hierarchy.dir(Path::new(&self.group))
     }
@@ -91,7 +91,7 @@ impl Drop for Stage {
 
 /// Removes the group `name` everywhere, with what runs in it.
 pub(crate) fn remove(name: &str) {
-    for hierarchy in &Host::read().hierarchies {
+    for hierarchy in &Host::read().expect("the mount table").hierarchies {
         let top = hierarchy.dir(Path::new(name));
         if !top.is_dir() {
             continue;
