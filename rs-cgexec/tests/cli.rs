@@ -61,6 +61,8 @@ fn wrong_command_lines() {
         ("lscgroup cpu", 255, "lscgroup: wrong group 'cpu': want CONTROLLERS:PATH"),
         ("lssubsys --a", 129, "lssubsys: option '--a' is ambiguous; possibilities: '--all-mount-points' '--all'"),
         ("uuidgen -m", 1, "uuidgen: --md5 or --sha1 requires --namespace argument"),
+        ("uuidgen -m -N x -n @DNS", 1, "uuidgen: unknown namespace alias: '@DNS'"),
+        ("uuidgen -m -N x -n @", 1, "uuidgen: invalid uuid for namespace: '@'"),
         ("uuidgen -C x", 1, "uuidgen: invalid count argument: 'x'"),
     ] {
         let ran = stage.sh(line);

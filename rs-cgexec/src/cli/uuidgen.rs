@@ -129,6 +129,9 @@ fn namespace_of(text: &OsStr) -> Result<Uuid, Error> {
         "@url" => Ok(Uuid::NAMESPACE_URL),
         "@oid" => Ok(Uuid::NAMESPACE_OID),
         "@x500" => Ok(Uuid::NAMESPACE_X500),
+        alias if alias.starts_with('@') && alias.len() > 1 => {
+            Err(Error::Usage(format!("unknown namespace alias: '{alias}'")))
+        }
         // The crate reads other forms too, the original this one alone.
         uuid if uuid.len() == 36 => Uuid::from_str(uuid).map_err(|_| invalid()),
         _ => Err(invalid()),
