@@ -10,7 +10,7 @@ use crate::sys::signal::{How, Kill, SetDumpable, SigAction, SigProcMask, is_defa
 use crate::sys::{make, quietly};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid, getpgrp};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 pub use crate::sys::signal::blocked;
@@ -59,22 +59,34 @@ fn ended(pid: Pid, flags: i32) -> Result<Option<End>, Errno> {
     }
 }
 
+/// What is done with the signals that a terminal sends to all processes of
+/// its foreground group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keyboard {
+    /// They are handed on like others: a child of the group gets them twice.
+    HandedOn,
+    /// A child of this process's own group has them already.
+    ReachesBoth,
+}
+
 /// Waits until `pid` has ended and hands `signals` on to it meanwhile. They
 /// and SIGCHLD are blocked since before the child was made: none is lost.
 ///
 /// # Errors
 /// `ECHILD` where there is no such child.
-pub fn wait_forwarding(pid: Pid, signals: &[Signal]) -> Result<End, Errno> {
+pub fn wait_forwarding(pid: Pid, signals: &[Signal], keyboard: Keyboard) -> Result<End, Errno> {
     let awaited = SignalSet(SignalSet::of(signals).0 | SignalSet::of(&[Signal::CHLD]).0);
+    let has_it = || keyboard == Keyboard::ReachesBoth && getpgid(Some(pid)) == Ok(getpgrp());
     loop {
         if let Some(end) = ended(pid, libc::WNOHANG)? {
             return Ok(end);
         }
         match wait_for(awaited) {
+            Ok((Signal::CHLD, _)) | Err(Errno::EINTR) => {}
+            Ok((_, true)) if has_it() => {}
             // Not waited for yet, so the pid is still the child's: at worst
             // the signal reaches a zombie.
-            Ok(signal) if signal != Signal::CHLD => drop(quietly(&Kill { pid, signal: signal.0 })),
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok((signal, _)) => drop(quietly(&Kill { pid, signal: signal.0 })),
             Err(errno) => return Err(errno),
         }
     }

@@ -139,6 +139,20 @@ fn a_child_hands_on_its_end_and_gets_signals() {
 }
 
 #[test]
+fn a_key_reaches_the_child_once() {
+    needs!("root", "script");
+    let stage = Stage::new("key");
+    stage.ok("cgcreate -g cpu,memory:$G");
+    // A terminal sends SIGINT to both; what is handed on is in the trace.
+    let ran = stage.sh("f=$(mktemp); (while ! [ -s $f ]; do sleep 0.05; done; printf '\\003'; sleep 1) |
+         script -qec \"cgexec --trace --fork -g cpu,memory:$G \
+             sh -c 'trap \\\"echo got; exit 3\\\" INT; echo ready >$f; while :; do sleep 0.05; done'\" /dev/null
+         echo $?; rm $f");
+    assert!(ran.stdout.contains("got") && ran.stdout.ends_with("3\n"), "{ran:?}");
+    assert!(!ran.stdout.contains("kill("), "{}", ran.stdout);
+}
+
+#[test]
 fn owners_and_modes() {
     needs!("root");
     let stage = Stage::new("owner");

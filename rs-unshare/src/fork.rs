@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::inside::{self, Parent};
 use crate::persist::{Binder, Bound};
 use crate::plan::Plan;
-use chain::child::{Word, became_program, blocked, end_like, wait, wait_forwarding};
+use chain::child::{Keyboard, Word, became_program, blocked, end_like, wait, wait_forwarding};
 use chain::notation::{Signal, SignalSet};
 use chain::sys::process::{Fork, Forked, PidfdOpen};
 use chain::sys::signal::{How, SigProcMask};
@@ -94,7 +94,7 @@ fn in_parent(plan: &Plan<'_>, pid: Pid, binder: Option<Binder>, word: Option<Wor
             }
         }
     }
-    let end = if plan.options.forward_signals { wait_forwarding(pid, &SIGNALS) } else { wait(pid) };
+    let end = if plan.options.forward_signals { wait_forwarding(pid, &SIGNALS, Keyboard::HandedOn) } else { wait(pid) };
     match end {
         Ok(end) => Ok(end_like(end).into()),
         Err(errno) => Err(SysError { what: "waitpid failed".to_owned(), errno, hint: None }.into()),

@@ -109,16 +109,21 @@ pub fn blocked() -> nix::Result<SignalSet> {
     Ok(SignalSet(set))
 }
 
-/// Waits for a signal of `set`, which is blocked.
+/// Waits for a signal of `set`, which is blocked. Whether the kernel itself
+/// sent it, as it does for a terminal.
 ///
 /// # Errors
 /// `EINTR` after a stop.
-pub fn wait_for(set: SignalSet) -> nix::Result<Signal> {
+pub fn wait_for(set: SignalSet) -> nix::Result<(Signal, bool)> {
+    #[allow(unsafe_code)]
+    // SAFETY: plain data, which the kernel fills.
+    let mut about: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let none = ptr::null::<u8>();
     #[allow(unsafe_code)]
-    // SAFETY: the set is 8 bytes; no details and no time limit are asked for.
-    let got = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set.0, none, none, SET_SIZE) };
-    check(got).map(|number| Signal(i32::try_from(number).unwrap_or(0)))
+    // SAFETY: the set is 8 bytes, `about` is the kernel's structure; no time
+    // limit is asked for.
+    let got = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set.0, &raw mut about, none, SET_SIZE) };
+    check(got).map(|number| (Signal(i32::try_from(number).unwrap_or(0)), about.si_code == libc::SI_KERNEL))
 }
 
 /// The kernel's `struct sigaction` without a handler and, as a process that

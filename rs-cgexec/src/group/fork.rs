@@ -8,7 +8,7 @@ use super::attach::{Place, Who};
 use crate::hierarchy::Version;
 use crate::status::{Error, NOT_ALLOWED};
 use crate::systemd;
-use chain::child::{blocked, default_sigchld, end_like, start, start_in, wait_forwarding};
+use chain::child::{Keyboard, blocked, default_sigchld, end_like, start, start_in, wait_forwarding};
 use chain::notation::{Signal, SignalSet};
 use chain::sys::file::{At, Fd, OpenAt};
 use chain::sys::signal::{How, SigProcMask};
@@ -58,7 +58,7 @@ pub fn run(places: &[Place<'_>], program: &[OsString], replace_idle: bool) -> Re
             let why = "the program is born in the group: nothing has to be moved, which would take a global lock";
             match start_in(group, why, &|| become_it(&v1)) {
                 // A kernel before 5.7, or a filter that knows no clone3.
-                Err(old) if matches!(old.errno, Errno::ENOSYS | Errno::E2BIG | Errno::EINVAL) => None,
+                Err(old) if matches!(old.errno, Errno::ENOSYS | Errno::E2BIG | Errno::EINVAL | Errno::EPERM) => None,
                 Err(refused) => return Err(place.refused_v2(refused, Who::Myself)),
                 Ok(pid) => Some(pid),
             }
@@ -77,7 +77,7 @@ pub fn run(places: &[Place<'_>], program: &[OsString], replace_idle: bool) -> Re
             systemd::replace_idle(&place.dir);
         }
     }
-    let end = wait_forwarding(pid, &HANDED_ON).map_err(|errno| step(mask_error(errno)))?;
+    let end = wait_forwarding(pid, &HANDED_ON, Keyboard::ReachesBoth).map_err(|errno| step(mask_error(errno)))?;
     Ok(end_like(end).into())
 }
 
