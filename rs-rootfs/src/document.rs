@@ -1,12 +1,13 @@
 //! Manifests, indexes and configurations of images (OCI image-spec 1.1 and
 //! Docker's schema 2), read so that no two readers can disagree about them.
 
+mod strict;
+
 use crate::digest::Digest;
 use crate::platform::Platform;
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, de};
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
+use std::collections::BTreeMap;
+use strict::strict;
 
 /// An OCI index.
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -175,65 +176,6 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -
 fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let size = i64::deserialize(from)?;
     u64::try_from(size).map_err(|_| de::Error::custom("negative size"))
-}
-
-/// Reads JSON only to find what serde passes over: a key that stands twice in
-/// an object nobody looks at. Gives the keys of the outermost object.
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Vec<String>;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Vec<String>, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Vec<String>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_bool<E>(self, _: bool) -> Result<Vec<String>, E> {
-        Ok(Vec::new())
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<Vec<String>, E> {
-        Ok(Vec::new())
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<Vec<String>, E> {
-        Ok(Vec::new())
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<Vec<String>, E> {
-        Ok(Vec::new())
-    }
-    fn visit_str<E>(self, _: &str) -> Result<Vec<String>, E> {
-        Ok(Vec::new())
-    }
-    fn visit_unit<E>(self) -> Result<Vec<String>, E> {
-        Ok(Vec::new())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
-        while list.next_element_seed(Self)?.is_some() {}
-        Ok(Vec::new())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<String>, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            map.next_value_seed(Self)?;
-            if !keys.insert(key.clone()) {
-                return Err(de::Error::custom(format_args!("duplicate key '{}'", key.escape_default())));
-            }
-        }
-        Ok(keys.into_iter().collect())
-    }
-}
-
-/// Checks that `bytes` is one JSON value in which no key stands twice, and
-/// reads it. Gives the keys of the outermost object too.
-fn strict<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, Vec<String>), serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let keys = Strict.deserialize(&mut reader)?;
-    reader.end()?;
-    Ok((serde_json::from_slice(bytes)?, keys))
 }
 
 /// Any JSON document of others, no key twice.

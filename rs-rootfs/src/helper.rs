@@ -33,7 +33,8 @@ pub(crate) fn run(program: &str, question: &str) -> Result<Answered, String> {
     drop(command);
     let (send, receive) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
-        std::thread::spawn(move || {
+        // Where no thread can be started nothing is sent, which is no answer.
+        let _ = std::thread::Builder::new().spawn(move || {
             let mut bytes = Vec::new();
             let read = stdout.take(ANSWER_MAX).read_to_end(&mut bytes);
             let _ = send.send(read.map(|_| bytes));

@@ -84,16 +84,16 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn start(expected: &Digest) -> Self {
+    fn start(expected: &Digest) -> io::Result<Self> {
         let mut hasher = Hasher::new(expected.algorithm());
         let (blocks, from) = sync_channel::<Block>(QUEUE);
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name("hash".to_owned()).spawn(move || {
             for block in from {
                 hasher.update(&block);
             }
             hasher.finish()
-        });
-        Self { blocks, thread }
+        })?;
+        Ok(Self { blocks, thread })
     }
 
     fn add(&self, block: &Block) {
@@ -121,8 +121,9 @@ struct Compressed {
 }
 
 impl Compressed {
-    fn new(from: Box<dyn Read + Send>, layer: &Layer, progress: &Arc<Progress>) -> Self {
-        Self {
+    fn new(from: Box<dyn Read + Send>, layer: &Layer, progress: &Arc<Progress>) -> io::Result<Self> {
+        let hashing = layer.blob.as_ref().map(|blob| Hashing::start(&blob.digest)).transpose()?;
+        Ok(Self {
             progress: Arc::clone(progress),
             from,
             pool: Pool::default(),
@@ -130,8 +131,8 @@ impl Compressed {
             at: 0,
             left: layer.blob.as_ref().map(|blob| blob.size),
             count: 0,
-            hashing: layer.blob.as_ref().map(|blob| Hashing::start(&blob.digest)),
-        }
+            hashing,
+        })
     }
 
     /// All of the next block at once.
@@ -218,11 +219,13 @@ fn read_layer(
     to: &SyncSender<Part>,
     progress: &Arc<Progress>,
 ) -> anyhow::Result<Option<u64>> {
-    let mut decoder = Decoder::new(Compressed::new(from, layer, progress)).map_err(described)?;
+    let compressed = Compressed::new(from, layer, progress).map_err(described).context("cannot start a thread")?;
+    let mut decoder = Decoder::new(compressed).map_err(described)?;
     // Bytes that come out as they went in have one digest, not two.
     let is_blob = |diff_id: &Digest| layer.blob.as_ref().is_some_and(|blob| blob.digest == *diff_id);
     let same = decoder.is_plain() && layer.diff_id.as_ref().is_some_and(is_blob);
-    let hashing = layer.diff_id.as_ref().filter(|_| !same).map(Hashing::start);
+    let hashing = layer.diff_id.as_ref().filter(|_| !same).map(Hashing::start).transpose();
+    let hashing = hashing.map_err(described).context("cannot start a thread")?;
     let mut pool = Pool::default();
     loop {
         let next = match &mut decoder {

@@ -33,8 +33,7 @@ impl Unpacker {
     /// Another name for a file that an earlier entry made, or a lower layer.
     pub(super) fn hard_link(&mut self, parent: Id, name: &[u8], entry: &Entry) -> anyhow::Result<()> {
         let target = || format!("its target {}", Shown(&entry.link));
-        let mut all = Vec::with_capacity(16);
-        parts(&entry.link, &mut all).with_context(target)?;
+        let all = parts(&entry.link).with_context(target)?;
         let Some((old, above)) = all.split_last() else { bail!("{} is a folder", target()) };
         let from = self.tree.walk(above, Missing::Tell)?.ok_or_else(|| tree::missing(&target()))?;
         if from == parent && *old == name {

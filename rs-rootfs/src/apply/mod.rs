@@ -19,6 +19,7 @@ mod whiteout;
 mod writer;
 
 pub use ids::Privilege;
+pub(crate) use name::{MAX_NAME, MAX_PART, parts};
 pub use notes::Notes;
 
 use crate::tar::{Entry, Kind, Reader};
@@ -26,7 +27,7 @@ use anyhow::{Context, bail};
 use chain::sys;
 use chain::sys::file::{At, FchmodAt};
 use chain::sys::process::Umask;
-use name::{Shown, parts};
+use name::Shown;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
@@ -161,8 +162,7 @@ impl Unpacker {
         if let Some(found) = self.last_folder(&entry.path) {
             return Ok(Some(found));
         }
-        let mut all = Vec::with_capacity(16);
-        parts(&entry.path, &mut all)?;
+        let all = parts(&entry.path)?;
         let Some((name, above)) = all.split_last() else { return self.root(entry).map(|()| None) };
         if self.rules.whiteouts {
             match whiteout::meaning(&all)? {
@@ -193,7 +193,7 @@ impl Unpacker {
         let name = trimmed.strip_prefix(above.as_slice())?;
         let plain = !matches!(name, b"" | b"." | b"..")
             && name.len() <= 255
-            && path.len() <= name::MAX_NAME
+            && path.len() <= MAX_NAME
             && !(self.rules.whiteouts && name.starts_with(b".wh."))
             && !name.iter().any(|b| matches!(b, b'/' | 0));
         plain.then_some((*id, name))
@@ -268,6 +268,7 @@ impl Unpacker {
     /// # Errors
     /// Something cannot be removed.
     pub fn undo(&mut self) -> anyhow::Result<()> {
+        self.tree.shut();
         let path = self.tree.path(ROOT);
         if *self.tree.privilege() == Privilege::User {
             // It may have its own mode already; it is open without permissions.

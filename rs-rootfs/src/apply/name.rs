@@ -5,7 +5,7 @@ use std::fmt;
 /// The longest name and the longest link text, in bytes (PATH_MAX less NUL).
 pub(crate) const MAX_NAME: usize = 4095;
 /// The longest part between two slashes (NAME_MAX).
-const MAX_PART: usize = 255;
+pub(crate) const MAX_PART: usize = 255;
 
 /// Why a name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +29,7 @@ pub(crate) enum BadName {
 ///
 /// # Errors
 /// See [`BadName`].
-pub(crate) fn parts<'a>(name: &'a [u8], into: &mut Vec<&'a [u8]>) -> Result<(), BadName> {
-    into.clear();
+pub(crate) fn parts(name: &[u8]) -> Result<Vec<&[u8]>, BadName> {
     if name.is_empty() {
         return Err(BadName::Empty);
     }
@@ -40,14 +39,15 @@ pub(crate) fn parts<'a>(name: &'a [u8], into: &mut Vec<&'a [u8]>) -> Result<(), 
     if name.contains(&0) {
         return Err(BadName::Nul);
     }
+    let mut found = Vec::with_capacity(16);
     for part in name.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")) {
         match part {
             b".." => return Err(BadName::Climbs),
             _ if part.len() > MAX_PART => return Err(BadName::Long),
-            _ => into.push(part),
+            _ => found.push(part),
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A name in a message: what is no UTF-8 and what a terminal would act on is
@@ -71,9 +71,7 @@ mod tests {
     use super::*;
 
     fn of(name: &[u8]) -> Result<Vec<String>, BadName> {
-        let mut into = Vec::new();
-        parts(name, &mut into)?;
-        Ok(into.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect())
+        Ok(parts(name)?.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect())
     }
 
     #[test]

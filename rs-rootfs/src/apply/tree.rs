@@ -5,26 +5,27 @@
 //! to be a folder stays known until this process removes it; about two
 //! hundred of them stay open.
 
+mod walk;
+
+pub(super) use walk::Missing;
+
 use super::ids::Privilege;
-use anyhow::bail;
-use chain::sys::file::{At, FchmodAt, FchownAt, Fd, MkdirAt, UnlinkAt};
+use chain::sys::file::{At, FchmodAt, Fd};
 use chain::{SysError, sys};
 use hashbrown::HashTable;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat};
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A known folder: its place in [`Tree`].
 pub(super) type Id = u32;
 /// DIR itself.
 pub(super) const ROOT: Id = 0;
-/// How many links may be followed in one name (path_resolution(7)).
-const MAX_LINKS: u32 = 40;
 /// How many folders stay open.
 const OPEN: usize = 200;
 /// No descriptor.
@@ -68,22 +69,6 @@ struct Open {
     setgid: bool,
     node: Id,
     used: u64,
-}
-
-/// What is to be done where a part of a name is no folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// Make it one.
-    Make,
-    /// Say so.
-    Tell,
-}
-
-/// What a part of a name leads to.
-enum Step {
-    Folder(Id),
-    Link(Vec<u8>),
-    Missing,
 }
 
 /// See the module.
@@ -228,6 +213,15 @@ impl Tree {
         self.open.push(Open { fd, path, gid, setgid, node: id, used: self.clock });
     }
 
+    /// Closes all but DIR: what comes now needs descriptors of its own.
+    pub(super) fn shut(&mut self) {
+        while let Some(open) = self.open.get(1) {
+            let id = open.node;
+            self.node_mut(id).slot = CLOSED;
+            self.close(1);
+        }
+    }
+
     /// Opens `id`, and what is needed above it; gives its place for
     /// [`at`](Self::at).
     pub(super) fn open(&mut self, id: Id) -> anyhow::Result<usize> {
@@ -289,112 +283,8 @@ impl Tree {
         }
     }
 
-    /// Walks `parts` from DIR. Links are followed as in a chroot of DIR.
-    /// `None` where a part is missing and is not to be made.
-    pub(super) fn walk(&mut self, parts: &[&[u8]], missing: Missing) -> anyhow::Result<Option<Id>> {
-        let (mut here, mut links) = (ROOT, 0);
-        // What is left of links, the next part last.
-        let mut pending: Vec<Vec<u8>> = Vec::new();
-        let mut rest = parts.iter();
-        loop {
-            let from_link = pending.pop();
-            let name = match (&from_link, rest.len()) {
-                (Some(name), _) => name.as_slice(),
-                (None, 0) => return Ok(Some(here)),
-                (None, _) => rest.next().copied().unwrap_or_default(),
-            };
-            if name == b".." {
-                here = self.node(here).parent;
-                continue;
-            }
-            match self.step(here, name, missing)? {
-                Step::Folder(id) => here = id,
-                Step::Missing => return Ok(None),
-                Step::Link(text) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        bail!("too many levels of symbolic links");
-                    }
-                    if text.starts_with(b"/") {
-                        here = ROOT;
-                    }
-                    let parts = text.split(|b| *b == b'/').rev().filter(|part| !matches!(*part, b"" | b"."));
-                    pending.extend(parts.map(<[u8]>::to_vec));
-                }
-            }
-        }
-    }
-
-    /// From the folder `here` to what is called `name` in it.
-    fn step(&mut self, here: Id, name: &[u8], missing: Missing) -> anyhow::Result<Step> {
-        if let Some(id) = self.child(here, name) {
-            return Ok(Step::Folder(id));
-        }
-        let slot = self.open(here)?;
-        let refused = match self.enter(slot, name) {
-            Ok((fd, about)) => return Ok(Step::Folder(self.found(here, slot, name, fd, &about))),
-            Err(errno) => errno,
-        };
-        if matches!(refused, Errno::ELOOP | Errno::ENOTDIR)
-            && let Ok(text) = readlinkat(&self.open[slot].fd, name)
-        {
-            return Ok(Step::Link(text.into_vec()));
-        }
-        match (refused, missing) {
-            (Errno::ENOENT | Errno::ENOTDIR, Missing::Tell) => return Ok(Step::Missing),
-            (Errno::ENOENT, Missing::Make) => {}
-            (Errno::ENOTDIR, Missing::Make) => {
-                let why = "a folder belongs where this file stands";
-                sys::make(&UnlinkAt { dir: self.at(slot), path: OsStr::from_bytes(name), flags: 0, why })?;
-            }
-            (errno, _) => {
-                return Err(error("cannot enter", self.open[slot].path.join(OsStr::from_bytes(name)), errno));
-            }
-        }
-        self.make(here, slot, name).map(Step::Folder)
-    }
-
-    /// Keeps a folder that was there before. One that would have locked us
-    /// out gets its mode back at the end.
-    fn found(&mut self, parent: Id, slot: usize, name: &[u8], fd: OwnedFd, about: &FileStat) -> Id {
-        let path = self.open[slot].path.join(OsStr::from_bytes(name));
-        let id = self.add(parent, name, false);
-        if self.locks_out(about) {
-            self.node_mut(id).record = Some(Record { mode: about.st_mode & 0o7777, ..Record::default() });
-        }
-        self.attach(id, fd, path, about);
-        id
-    }
-
     fn locks_out(&self, about: &FileStat) -> bool {
         self.privilege == Privilege::User && about.st_mode & 0o700 != 0o700
-    }
-
-    /// Makes the missing folder `name`: 0755, root's.
-    fn make(&mut self, parent: Id, slot: usize, name: &[u8]) -> anyhow::Result<Id> {
-        let (dir, path) = (self.at(slot), OsStr::from_bytes(name));
-        sys::make(&MkdirAt {
-            dir,
-            path,
-            mode: 0o755,
-            why: "the archive has no entry for this folder, only for what is in it",
-        })?;
-        let (gid, setgid) = self.gid(slot);
-        if let Ok(Some((uid, gid))) = self.privilege.owner(0, 0).map(|owner| owner.filter(|(_, root)| *root != gid)) {
-            let flags = libc::AT_SYMLINK_NOFOLLOW;
-            sys::make(&FchownAt {
-                dir,
-                path,
-                uid,
-                gid,
-                flags,
-                why: "it is root's, not of the group of the folder it is in",
-            })?;
-        }
-        if setgid {
-            sys::make(&FchmodAt { dir, path, mode: 0o755, why: "without the bit that it inherited" })?;
-        }
-        Ok(self.add(parent, name, true))
     }
 
     /// Notes that layer `layer` made something in `id`.

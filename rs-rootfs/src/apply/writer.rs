@@ -10,6 +10,7 @@ use chain::sys;
 use chain::sys::contents::WriteData;
 use chain::sys::file::Fd;
 use chain::sys::inode::{On, SetTime};
+use nix::sys::resource::{Resource, getrlimit};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -79,9 +80,11 @@ pub(super) struct Writer(Option<(SyncSender<Task>, JoinHandle<anyhow::Result<()>
 
 impl Writer {
     /// Whether another thread is of use here: not on one processor, nor where
-    /// every call is shown in its order.
+    /// every call is shown in its order, nor where descriptors are scarce.
     pub(super) fn helps() -> bool {
-        !chain::trace::on() && std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+        let descriptors = getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(soft, _)| soft >= 8 * QUEUE as u64);
+        let processors = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+        descriptors && processors && !chain::trace::on()
     }
 
     /// Passes `task` on.

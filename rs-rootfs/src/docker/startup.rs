@@ -1,7 +1,7 @@
 //! What docker puts over an image when a container is created, and what we
 //! call such a container.
 
-use super::tree::{Contents, Node, Tree, split};
+use super::tree::{Contents, Node, Tree};
 use anyhow::Result;
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ fn replace_link(tree: &mut Tree, parts: &[&[u8]]) -> Result<()> {
 /// The folders down to `path`, which links in the root may bend.
 pub(crate) fn make_working_dir(tree: &mut Tree, path: &str) -> Result<()> {
     let clean = clean(path);
-    let parts: Vec<&[u8]> = split(clean.as_bytes())?;
+    let parts: Vec<&[u8]> = crate::apply::parts(clean.as_bytes())?;
     tree.make_folders(&parts, path)
 }
 

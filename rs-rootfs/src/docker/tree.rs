@@ -4,14 +4,15 @@
 //! The rules are those by which layers are applied to a folder; here a link
 //! cannot lead out, as there is nothing outside.
 
+mod folders;
+
+use crate::apply::{MAX_NAME, MAX_PART, parts};
 use crate::tar::{Entry, Kind, Segment};
 use anyhow::{Result, bail};
 use std::collections::{BTreeMap, HashSet};
 
 /// Links followed on the way to one name.
 const LINKS_MAX: usize = 40;
-const NAME_MAX: usize = 255;
-const PATH_MAX: usize = 4095;
 /// The root's place in [`Tree::things`].
 pub(crate) const ROOT: usize = 0;
 
@@ -140,7 +141,7 @@ impl Tree {
     /// # Errors
     /// A name or a link that is refused.
     pub(crate) fn apply(&mut self, entry: &Entry, offset: u64) -> Result<()> {
-        let parts = split(&entry.path)?;
+        let parts = parts(&entry.path)?;
         let Some((name, parents)) = parts.split_last() else {
             if entry.kind != Kind::Folder {
                 bail!("the root is no folder");
@@ -171,7 +172,7 @@ impl Tree {
             }
             Kind::HardLink => return self.hard_link(folder, name, &entry.link),
             Kind::Link => {
-                if entry.link.is_empty() || entry.link.len() > PATH_MAX || entry.link.contains(&0) {
+                if entry.link.is_empty() || entry.link.len() > MAX_NAME || entry.link.contains(&0) {
                     bail!("a link's text is empty or too long");
                 }
                 Node::Link(entry.link.clone())
@@ -194,7 +195,7 @@ impl Tree {
 
     /// Another name for the file that `target` names, from the root on.
     fn hard_link(&mut self, folder: usize, name: &[u8], target: &[u8]) -> Result<()> {
-        let parts = split(target)?;
+        let parts = parts(target)?;
         let (last, parents) = parts.split_last().ok_or_else(|| anyhow::anyhow!("a hard link to the root"))?;
         let found = self.walk(parents, false)?.and_then(|above| self.child(above, last));
         match found {
@@ -305,8 +306,8 @@ impl Tree {
                     todo.extend(text.split(|b| *b == b'/').rev().map(<[u8]>::to_vec));
                 }
                 Some((_, Shape::Other)) | None if make => {
-                    if part.len() > NAME_MAX {
-                        bail!("a name of more than {NAME_MAX} bytes");
+                    if part.len() > MAX_PART {
+                        bail!("a name of more than {MAX_PART} bytes");
                     }
                     let about = self.own();
                     trail.push(self.add(here, &part, about, Node::Folder(BTreeMap::new())));
@@ -333,41 +334,6 @@ impl Tree {
         self.add(folder, name, about, node);
         if folder != ROOT {
             self.things[folder].about.mtime = self.now;
-        }
-        Ok(())
-    }
-}
-
-impl Tree {
-    /// Removes the name at `parents`/`name` if it is a link.
-    pub(crate) fn drop_link(&mut self, parents: &[&[u8]], name: &[u8]) -> Result<()> {
-        let Some(folder) = self.walk(parents, false)? else { return Ok(()) };
-        let is_link = self.child(folder, name).is_some_and(|child| matches!(self.things[child.at].node, Node::Link(_)));
-        if is_link && let Some(children) = self.children_mut(folder) {
-            children.remove(name);
-        }
-        Ok(())
-    }
-
-    /// Makes the folders that are missing on the way to `parts`; the folder
-    /// they are made in counts as touched.
-    pub(crate) fn make_folders(&mut self, parts: &[&[u8]], path: &str) -> Result<()> {
-        for end in 1..=parts.len() {
-            if let Some(at) = self.walk(&parts[..end], false)? {
-                if self.children(at).is_none() {
-                    bail!("Cannot mkdir: {path} is not a directory");
-                }
-                continue;
-            }
-            let before = self.things.len();
-            let above = self.walk(&parts[..end - 1], false)?.unwrap_or(ROOT);
-            if self.child(above, parts[end - 1]).is_some_and(|child| self.things[child.at].node.is_file()) {
-                bail!("Cannot mkdir: {path} is not a directory");
-            }
-            self.walk(&parts[..end], true)?;
-            if above != ROOT && self.things.len() > before {
-                self.things[above].about.mtime = self.now;
-            }
         }
         Ok(())
     }
@@ -404,22 +370,4 @@ fn about(entry: &Entry) -> About {
         mtime: entry.mtime.0,
         capability: capability.map(|(_, value)| value.clone()),
     }
-}
-
-/// The components of a name from an archive.
-///
-/// # Errors
-/// `..`, or longer than the kernel takes.
-pub(crate) fn split(path: &[u8]) -> Result<Vec<&[u8]>> {
-    if path.is_empty() || path.len() > PATH_MAX || path.contains(&0) {
-        bail!("an empty name, or one of more than {PATH_MAX} bytes");
-    }
-    let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
-    if parts.contains(&b"..".as_slice()) {
-        bail!("'..' in a name");
-    }
-    if parts.iter().any(|part| part.len() > NAME_MAX) {
-        bail!("a component of more than {NAME_MAX} bytes");
-    }
-    Ok(parts)
 }

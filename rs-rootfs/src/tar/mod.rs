@@ -63,7 +63,7 @@ pub struct Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The stream behind it failed.
-    #[error("{0:#}")]
+    #[error(transparent)]
     Stream(#[from] anyhow::Error),
     /// Nothing at all.
     #[error("the archive is empty: not one byte")]
