@@ -19,6 +19,7 @@ impl Unpacker {
     /// # Errors
     /// A folder cannot be given what the archive says.
     pub fn finish(&mut self) -> anyhow::Result<()> {
+        self.writer.finish()?;
         for id in self.tree.recorded() {
             crate::interrupted()?;
             let Some(record) = self.tree.node_mut(id).record.take() else { continue };
