@@ -223,7 +223,8 @@ const IDLE: u8 = 1;
 
 /// A child made early, which keeps the namespaces, the ids and the folder
 /// that this process is about to leave, waits for word and then does a job.
-/// If this process ends first, the helper ends too and does nothing.
+/// If this process ends first, the helper ends too: without having done it, or,
+/// as a guard, by doing it.
 #[derive(Debug)]
 pub struct Helper {
     pid: Pid,
@@ -293,8 +294,8 @@ impl Helper {
 
 impl Drop for Helper {
     /// Closes the line to the helper, which ends it, after its job if it is a
-    /// guard, and waits until it has: nothing is left behind. In a child of ours the wait finds no child and
-    /// is over at once.
+    /// guard, and waits until it has: nothing is left behind. In a child of
+    /// ours the wait finds no child and is over at once.
     fn drop(&mut self) {
         if self.word.take().is_some() {
             let _ = wait(self.pid);
