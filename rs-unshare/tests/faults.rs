@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 use chain::testing::{Ran, Scratch, bin, needs, run};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::process::Command;
 
 /// What a run under injection showed.
@@ -32,9 +32,20 @@ fn inject(args: &[String], call: &str, errno: &str, when: u32) -> Injected {
 fn ours(log: &str) -> Option<String> {
     let mut started = false;
     let mut payload = HashSet::new();
+    let mut begun = HashMap::new();
     for line in log.lines() {
         let (pid, call) = line.split_once(' ')?;
-        let call = call.trim_start();
+        let mut call = call.trim_start().to_owned();
+        // Where two processes call at once strace writes a line in two parts.
+        if let Some(begin) = call.strip_suffix(" <unfinished ...>") {
+            begun.insert(pid, begin.to_owned());
+            continue;
+        }
+        if call.starts_with("<... ")
+            && let Some((_, end)) = call.split_once(" resumed>")
+        {
+            call = begun.remove(pid).unwrap_or_default() + end;
+        }
         if call.starts_with("execve(") && call.ends_with(" = 0") {
             if started {
                 payload.insert(pid);
@@ -43,7 +54,7 @@ fn ours(log: &str) -> Option<String> {
         }
         let reads = ["O_RDONLY", "PR_CAPBSET_READ", "SIG_BLOCK, NULL", "[RT_1 RT_2]", "write(2, ", "rt_sigaction("];
         if call.ends_with("(INJECTED)") && !payload.contains(pid) && !reads.iter().any(|word| call.contains(word)) {
-            return Some(call.to_owned());
+            return Some(call);
         }
     }
     None
