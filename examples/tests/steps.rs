@@ -88,6 +88,16 @@ fn steady(text: &str, tools: &str, root: &str) -> String {
     lines.concat()
 }
 
+/// Leaves out the first attempt at devpts: where group 5 is not mapped, kernels
+/// refuse it, some at one call and some at the next.
+fn without_attempt(text: &str) -> String {
+    let begin = "# each devpts is an instance of its own";
+    match text.split(begin).collect::<Vec<_>>()[..] {
+        [before, _, after] => format!("{before}{begin}{after}"),
+        _ => text.to_owned(),
+    }
+}
+
 #[test]
 fn the_last_step_explains_itself_as_is_kept() {
     needs!("root");
@@ -100,5 +110,6 @@ fn the_last_step_explains_itself_as_is_kept() {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let explained = steady(&ran.stderr, &tools.display().to_string(), &root.display().to_string());
     let kept = include_str!("../07-whole-container/explain.txt");
+    let explained = without_attempt(&explained);
     assert!(explained == kept, "examples/07-whole-container/explain.txt is to be:\n{explained}");
 }
