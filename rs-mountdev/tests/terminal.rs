@@ -259,11 +259,12 @@ fn terminal_programs_work_inside() {
     for flags in lanes() {
         for tty in ["", "--tty"] {
             let stage = Stage::empty();
-            // tmux makes a terminal inside and runs a shell on it. Its server may
-            // be gone before it has told us that we need not wait: then all is written.
+            // tmux makes a terminal inside and runs a shell on it. The shell stays:
+            // a server that ends at once may leave its client waiting.
             let script = "export TERM=linux LC_ALL=C.UTF-8; \
-                tmux -S /tmp/s -f /dev/null new-session -d \"tty > /tmp/o 2>&1; stty size >> /tmp/o; tmux -S /tmp/s wait-for -S done\" && \
-                tmux -S /tmp/s wait-for done > /dev/null 2>&1; cat /tmp/o; script -qec tty /dev/null < /dev/null";
+                tmux -S /tmp/s -f /dev/null new-session -d \"tty > /tmp/o 2>&1; stty size >> /tmp/o; mv /tmp/o /tmp/done; sleep 60\" && \
+                until test -e /tmp/done; do sleep 0.1; done; tmux -S /tmp/s kill-server; cat /tmp/done; \
+                script -qec tty /dev/null < /dev/null";
             let options = format!("{HOST} --proc --null --ptmx {tty}");
             let line = pivoted(flags, &options, script);
             let ran = on_terminal(&stage, &line);
