@@ -47,25 +47,10 @@ where
     C: CommandFactory + FromArgMatches,
     E: Failure,
 {
-    run_usual(tool, |_| None, body)
-}
-
-/// [`run`] for a tool that is started often: `usual` reads the words that are
-/// on nearly every command line and leaves all others to clap, whose parser
-/// takes as long to build as the rest of a start.
-pub fn run_usual<C, E>(
-    tool: &Tool,
-    usual: impl FnOnce(&[OsString]) -> Option<C>,
-    body: impl FnOnce(&C) -> Result<ExitCode, E>,
-) -> ExitCode
-where
-    C: CommandFactory + FromArgMatches,
-    E: Failure,
-{
     prepare();
     let (argv0, words) = name::words();
     name::set(argv0.as_deref(), tool.name());
-    match usual(&words).map_or_else(|| args::parse_words(tool, "", words), Ok) {
+    match args::parse_words(tool, "", words) {
         Ok(options) => finish(body(&options)),
         Err(args::Ended(status)) => status.into(),
     }

@@ -40,8 +40,8 @@ pub enum Act<O> {
 pub struct Row<O> {
     /// Its letter.
     pub short: Option<char>,
-    /// Its long name.
-    pub long: &'static str,
+    /// Its long name; one of the two it has.
+    pub long: Option<&'static str>,
     /// What it takes and does.
     pub act: Act<O>,
     /// One line for the man page and the completions: imperative, lower case,
@@ -65,11 +65,27 @@ pub struct Table<O: 'static> {
     pub program: fn(&mut O, Vec<OsString>),
 }
 
+impl<O> Row<O> {
+    /// As messages call it.
+    fn called(&self) -> String {
+        match (self.long, self.short) {
+            (Some(long), _) => format!("--{long}"),
+            (None, short) => format!("-{}", short.unwrap_or_default()),
+        }
+    }
+
+    /// The original does not have it.
+    fn is_ours(&self, tool: &Tool) -> bool {
+        self.long.is_some_and(|long| tool.adds(long))
+    }
+}
+
 impl<O> Table<O> {
     /// The clap command, without what every tool has: see [`Tool::command`].
     pub fn command(&self, tool: &Tool) -> Command {
         let of = |row: &Row<O>| {
-            let arg = Arg::new(row.long).long(row.long).help(row.help);
+            let arg = Arg::new(row.called()).help(row.help);
+            let arg = row.long.into_iter().fold(arg, Arg::long);
             let arg = row.short.into_iter().fold(arg, Arg::short);
             let arg = match row.act {
                 Act::Flag(_) | Act::Help | Act::Version | Act::Teach(_) => arg.action(ArgAction::SetTrue),
@@ -79,7 +95,7 @@ impl<O> Table<O> {
                     arg.value_name(value).value_hint(hint(value))
                 }
             };
-            if tool.adds(row.long) { arg.help_heading("Not in the original").display_order(800) } else { arg }
+            if row.is_ours(tool) { arg.help_heading("Not in the original").display_order(800) } else { arg }
         };
         let operand = Arg::new("operand").value_name(self.operand).num_args(1..).trailing_var_arg(true);
         let command = Command::new(tool.name()).about(self.about).args(self.rows.iter().map(of));
@@ -100,7 +116,7 @@ fn hint(value: &str) -> ValueHint {
 /// What every tool has beside its own: `-h`, `-V` and the flags that teach.
 const fn common<O>() -> [Row<O>; 4] {
     const fn row<O>(short: Option<char>, long: &'static str, act: Act<O>) -> Row<O> {
-        Row { short, long, act, help: "" }
+        Row { short, long: Some(long), act, help: "" }
     }
     [
         row(Some('h'), "help", Act::Help),
@@ -121,7 +137,7 @@ impl<O> Known for Choice<'_, O> {
         self.row.short == Some(letter)
     }
     fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.row.long)
+        self.row.long.into_iter()
     }
     fn takes(&self) -> Takes {
         match self.row.act {
@@ -165,7 +181,7 @@ impl<O: Default> Table<O> {
     /// What the line gets instead.
     pub fn read(&self, tool: &Tool, words: Vec<OsString>) -> Result<O, Answer> {
         let common = common();
-        let choice = |row| Choice { row, ours: tool.adds(row.long) };
+        let choice = |row| Choice { row, ours: Row::is_ours(row, tool) };
         let choices: Vec<Choice<'_, O>> = self.rows.iter().chain(&common).map(choice).collect();
         let line = getopt::read(&choices, tool.operands(), words);
         let mut options = O::default();
@@ -186,7 +202,7 @@ impl<O: Default> Table<O> {
                     Ok(())
                 }
             };
-            done.map_err(|wrong| Answer::Mistake(format!("--{}: {wrong}", row.long)))?;
+            done.map_err(|wrong| Answer::Mistake(format!("{}: {wrong}", row.called())))?;
         }
         if let Some(mistake) = line.mistake {
             return Err(Answer::Mistake(mistake));
@@ -210,9 +226,14 @@ mod tests {
         about: "Do",
         help: "Usage: {name}\n",
         rows: &[
-            Row { short: Some('r'), long: "root", act: Act::Flag(|o| o.root = true), help: "be root" },
-            Row { short: None, long: "file", act: Act::Optional("FILE", |_, _| Ok(())), help: "keep FILE" },
-            Row { short: None, long: "uid", act: Act::Value("UID", |_, _| Err(Wrong("no".into()))), help: "be UID" },
+            Row { short: Some('r'), long: Some("root"), act: Act::Flag(|o| o.root = true), help: "be root" },
+            Row { short: None, long: Some("file"), act: Act::Optional("FILE", |_, _| Ok(())), help: "keep FILE" },
+            Row {
+                short: None,
+                long: Some("uid"),
+                act: Act::Value("UID", |_, _| Err(Wrong("no".into()))),
+                help: "be UID",
+            },
         ],
         operand: "PROGRAM",
         operand_help: "the program",
@@ -224,9 +245,9 @@ mod tests {
         let tool = Tool::new("t", 1).additions(&["uid"]);
         let command = tool.command(TABLE.command(&tool));
         let arg = |name: &str| command.get_arguments().find(|arg| arg.get_id() == name).expect("an argument").clone();
-        assert!(arg("file").is_require_equals_set() && arg("file").get_value_hint() == ValueHint::FilePath);
-        assert_eq!(arg("root").get_short(), Some('r'));
-        assert_eq!(arg("uid").get_help_heading(), Some("Not in the original"));
+        assert!(arg("--file").is_require_equals_set() && arg("--file").get_value_hint() == ValueHint::FilePath);
+        assert_eq!(arg("--root").get_short(), Some('r'));
+        assert_eq!(arg("--uid").get_help_heading(), Some("Not in the original"));
         assert!(arg("operand").is_positional() && arg("trace").get_help_heading().is_some());
     }
 

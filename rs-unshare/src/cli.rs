@@ -17,11 +17,11 @@ pub const TABLE: Table<Options> = Table {
 };
 
 const fn short(letter: char, long: &'static str, act: Act<Options>, help: &'static str) -> Row<Options> {
-    Row { short: Some(letter), long, act, help }
+    Row { short: Some(letter), long: Some(long), act, help }
 }
 
 const fn long(long: &'static str, act: Act<Options>, help: &'static str) -> Row<Options> {
-    Row { short: None, long, act, help }
+    Row { short: None, long: Some(long), act, help }
 }
 
 const ROWS: &[Row<Options>] = &[
