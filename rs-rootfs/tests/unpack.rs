@@ -327,6 +327,10 @@ fn trace_is_what_strace_sees() {
     let (tool, tar, dir) = (bin("rs-rootfs"), tar.display().to_string(), dir.display().to_string());
     let difference = against_strace(&tool, &["unpack", &tar, &dir], CALLS);
     assert_eq!(difference, Vec::<String>::new());
+    // The host's files are copied by the kernel.
+    let host = scratch.join("host").display().to_string();
+    let calls = [CALLS, &["copy_file_range", "ioctl"]].concat();
+    assert_eq!(against_strace(&tool, &["unpack", "host:sh", &host], &calls), Vec::<String>::new());
 }
 
 #[test]
