@@ -57,9 +57,28 @@ fn recent(compiler: &Path) -> bool {
 pub(crate) fn build() -> Result<Option<PathBuf>> {
     let Some(way) = way() else { return Ok(None) };
     let folder = target().join("musl");
+    let mut all = cargo("build", &folder);
+    all.args(["--workspace", "--exclude", "xtask", "--bins"]);
+    match &way {
+        Way::Sources(compiler) => run(from_sources(&mut all, compiler, &folder)?)?,
+        Way::Installed => {
+            run(&mut all)?;
+            // As in link-static.rs, and for its reasons.
+            let mut again = cargo("rustc", &folder);
+            run(again.args(["--package", "rs-cgexec", "--bin", "rs-cgexec", "--", FIXED]))?;
+        }
+    }
+    Ok(Some(folder.join(triple()).join("release")))
+}
+
+/// Has the compiler make a program that runs at one address only.
+const FIXED: &str = "-Crelocation-model=static";
+
+/// A command of cargo's, whose results go below `folder`.
+fn cargo(command: &str, folder: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(top()).args(["build", "--quiet", "--release", "--locked", "--workspace", "--bins"]);
-    cargo.args(["--exclude", "xtask", "--target", &triple(), "--target-dir"]).arg(&folder);
+    cargo.current_dir(top()).args([command, "--quiet", "--release", "--locked"]);
+    cargo.args(["--target", &triple(), "--target-dir"]).arg(folder);
     // Cargo was started for the host, by another compiler perhaps.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
@@ -67,11 +86,12 @@ pub(crate) fn build() -> Result<Option<PathBuf>> {
             cargo.env_remove(&*name);
         }
     }
-    if let Way::Sources(compiler) = &way {
-        from_sources(&mut cargo, compiler, &folder)?;
-    }
+    cargo
+}
+
+fn run(cargo: &mut Command) -> Result<()> {
     ensure!(cargo.status()?.success(), "the tools do not build for {}", triple());
-    Ok(Some(folder.join(triple()).join("release")))
+    Ok(())
 }
 
 /// The part of libunwind.a that Rust's library asks for where panics abort: a
@@ -84,18 +104,15 @@ void *_Unwind_FindEnclosingFunction(void *address) { return 0; }
 ";
 
 /// Has `cargo` build the standard library too, without what prints backtraces:
-/// these programs are stripped, and their panics abort.
-fn from_sources(cargo: &mut Command, compiler: &Path, folder: &Path) -> Result<()> {
+/// these programs are stripped, and their panics abort. All have a fixed
+/// address: Debian's musl-gcc knows no other static program.
+fn from_sources<'a>(cargo: &'a mut Command, compiler: &Path, folder: &Path) -> Result<&'a mut Command> {
     let unwind = folder.join("unwind");
     unwinder(&unwind).context("cannot make libunwind.a")?;
-    let flags = format!(
-        "-Clink-self-contained=no -Ctarget-feature=+crt-static -Crelocation-model=static -L{}",
-        unwind.display()
-    );
+    let flags = format!("-Clink-self-contained=no -Ctarget-feature=+crt-static {FIXED} -L{}", unwind.display());
     let linker = format!("CARGO_TARGET_{}_LINKER", triple().to_uppercase().replace('-', "_"));
     cargo.env("RUSTC", compiler).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags).env(linker, "musl-gcc");
-    cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
-    Ok(())
+    Ok(cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]))
 }
 
 /// Makes [`UNWINDER`] in `folder`: Debian's own are made for glibc.
