@@ -1,7 +1,11 @@
 //! `cargo bench -p rs-cgexec -- [ROUNDS [PROGRAM]]`: how long
-//! `cgexec -g cpu,memory:GROUP PROGRAM` takes with libcgroup's cgexec and with
-//! ours, as root, on cgroup v1 or v2. PROGRAM is `true`; a static one takes
-//! the dynamic loader's part out, which both pay alike.
+//! `cgexec -g CONTROLLERS:GROUP PROGRAM` takes with libcgroup's cgexec and with
+//! ours, as root, on each cgroup version that this host has. PROGRAM is `true`;
+//! a static one takes the dynamic loader's part out, which both pay alike.
+//!
+//! The controllers are cpu and memory. A hybrid host has them on v1: there v2
+//! is measured with whatever its v2 tree has (hugetlb is often left to it), as
+//! a v2 group is entered once, whatever its controllers.
 //!
 //! All take turns, so that whatever else the machine does hits each alike. A
 //! process that moves another by its number, or a whole process on v2, waits
@@ -11,8 +15,7 @@
 //!
 //! Tools and program are copied to one temporary folder: the file system that
 //! they come from is not what is measured. With `RS_BIN=FOLDER` the tools of
-//! that folder are taken: the musl ones are what is shipped. Ends with 1 if
-//! `LIMIT` is set and ours is not that many times faster (with `--fork` on v2).
+//! that folder are taken: the musl ones are what is shipped.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,
@@ -25,7 +28,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-const CONTROLLERS: &str = "cpu,memory";
 /// Longer than a grace period.
 const PAUSE: Duration = Duration::from_millis(40);
 
@@ -55,8 +57,8 @@ impl Row {
 struct Group(String);
 
 impl Group {
-    fn new() -> Self {
-        let spec = format!("{CONTROLLERS}:rs-benchmark-{}", std::process::id());
+    fn new(controllers: &str) -> Self {
+        let spec = format!("{controllers}:rs-benchmark-{}", std::process::id());
         let made = Command::new(bin("rs-cgcreate")).args(["-g", &spec]).status();
         assert!(made.is_ok_and(|status| status.success()), "cannot make the group: root only");
         Self(spec)
@@ -90,8 +92,7 @@ fn rows(scratch: &Scratch, theirs: &Path, program: &Path, spec: &str) -> Vec<Row
     ]
 }
 
-/// Prints a table. How many times faster the rows are, by their medians.
-fn table(title: &str, rows: &mut [Row], rounds: usize, pause: Duration) -> Vec<f64> {
+fn table(title: &str, rows: &mut [Row], rounds: usize, pause: Duration) {
     for row in rows.iter_mut() {
         row.taken.clear();
         row.turn();
@@ -105,13 +106,25 @@ fn table(title: &str, rows: &mut [Row], rounds: usize, pause: Duration) -> Vec<f
     }
     println!("{title:<24} {:>11} {:>11} {:>16} {:>16}", "fastest, ms", "median, ms", "times faster", "by the median");
     let (first, median) = rows[0].result();
-    let mut print = |row: &mut Row| {
+    for row in rows {
         let (fastest, middle) = row.result();
         let (by_fastest, by_median) = (first / fastest, median / middle);
         println!("{:<24} {fastest:>11.2} {middle:>11.2} {by_fastest:>16.1} {by_median:>16.1}", row.name);
-        by_median
-    };
-    rows.iter_mut().map(&mut print).collect()
+    }
+}
+
+/// The versions of the host, each with the controllers that it is measured with.
+fn versions() -> Vec<(u8, String)> {
+    let host = Host::read().expect("the mount table");
+    let main = host.find("cpu").map(|hierarchy| hierarchy.version);
+    let left = host.v2().map(|hierarchy| hierarchy.controllers.join(",")).filter(|names| !names.is_empty());
+    match (main, left) {
+        (Some(Version::V2), _) => vec![(2, "cpu,memory".into())],
+        (Some(Version::V1), left) => {
+            [(1, "cpu,memory".into())].into_iter().chain(left.map(|names| (2, names))).collect()
+        }
+        (None, _) => panic!("no hierarchy has the cpu controller"),
+    }
 }
 
 fn main() -> ExitCode {
@@ -122,15 +135,13 @@ fn main() -> ExitCode {
         return ExitCode::from(77);
     };
     let program = words.get(1).map_or_else(|| find("true").expect("true"), PathBuf::from);
-    let group = Group::new();
-    let scratch = Scratch::new();
-    let mut rows = rows(&scratch, &theirs, &program, &group.0);
-    let host = Host::read().expect("the mount table");
-    let v2 = host.find("cpu").is_some_and(|hierarchy| hierarchy.version == Version::V2);
-    println!("cgroup v{}, {rounds} turns of {}", if v2 { 2 } else { 1 }, program.display());
-    let at_once = table("without a break", &mut rows, rounds, Duration::ZERO);
-    let paused = table("after a pause", &mut rows, rounds, PAUSE);
-    let which = if v2 { 2 } else { 1 };
-    let limit = std::env::var("LIMIT").ok().and_then(|limit| limit.parse().ok()).unwrap_or(0.0);
-    ExitCode::from(u8::from(at_once[which].min(paused[which]) < limit))
+    for (version, controllers) in versions() {
+        let group = Group::new(&controllers);
+        let scratch = Scratch::new();
+        let mut rows = rows(&scratch, &theirs, &program, &group.0);
+        println!("cgroup v{version}, {controllers}, {rounds} turns of {}", program.display());
+        table("without a break", &mut rows, rounds, Duration::ZERO);
+        table("after a pause", &mut rows, rounds, PAUSE);
+    }
+    ExitCode::SUCCESS
 }
