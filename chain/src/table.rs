@@ -12,6 +12,7 @@ use crate::getopt::{self, Known, Takes};
 use crate::name::{self, name};
 use crate::output::print;
 use crate::trace::{self, Level};
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, ValueHint};
 use std::ffi::{OsStr, OsString};
 
@@ -24,10 +25,12 @@ pub struct Wrong(pub String);
 pub enum Act<O> {
     /// Nothing.
     Flag(fn(&mut O)),
-    /// A value, called so.
+    /// A value, called so; `a|b` is one of these words.
     Value(&'static str, fn(&mut O, &OsStr) -> Result<(), Wrong>),
     /// A value, called so, after `=` in the same word, or none.
     Optional(&'static str, fn(&mut O, Option<&OsStr>) -> Result<(), Wrong>),
+    /// Two words, called so.
+    Two([&'static str; 2], fn(&mut O, &OsStr, &OsStr) -> Result<(), Wrong>),
     /// Prints the help and ends.
     Help,
     /// Prints the version and ends.
@@ -61,8 +64,11 @@ pub struct Table<O: 'static> {
     pub operand: &'static str,
     /// One line about them.
     pub operand_help: &'static str,
-    /// Takes the operands: a program and its arguments.
-    pub program: fn(&mut O, Vec<OsString>),
+    /// At least one is needed.
+    pub required: bool,
+    /// Takes the operands, a program and its arguments, and says what the line
+    /// as a whole lacks.
+    pub program: fn(&mut O, Vec<OsString>) -> Result<(), Wrong>,
 }
 
 impl<O> Row<O> {
@@ -89,15 +95,21 @@ impl<O> Table<O> {
             let arg = row.short.into_iter().fold(arg, Arg::short);
             let arg = match row.act {
                 Act::Flag(_) | Act::Help | Act::Version | Act::Teach(_) => arg.action(ArgAction::SetTrue),
+                Act::Value(value, _) if value.contains('|') => {
+                    let words = PossibleValuesParser::new(value.split('|'));
+                    arg.action(ArgAction::Append).value_name(value).value_parser(words).hide_possible_values(true)
+                }
                 Act::Value(value, _) => arg.action(ArgAction::Append).value_name(value).value_hint(hint(value)),
                 Act::Optional(value, _) => {
                     let arg = arg.action(ArgAction::Append).num_args(0..=1).require_equals(true);
                     arg.value_name(value).value_hint(hint(value))
                 }
+                Act::Two(values, _) => arg.action(ArgAction::Append).num_args(2).value_names(values),
             };
             if row.is_ours(tool) { arg.help_heading("Not in the original").display_order(800) } else { arg }
         };
         let operand = Arg::new("operand").value_name(self.operand).num_args(1..).trailing_var_arg(true);
+        let operand = operand.required(self.required);
         let command = Command::new(tool.name()).about(self.about).args(self.rows.iter().map(of));
         command.arg(operand.help(self.operand_help).value_hint(ValueHint::CommandWithArguments))
     }
@@ -143,6 +155,7 @@ impl<O> Known for Choice<'_, O> {
         match self.row.act {
             Act::Value(..) => Takes::Value,
             Act::Optional(..) => Takes::Optional,
+            Act::Two(..) => Takes::Two,
             _ => Takes::Nothing,
         }
     }
@@ -188,6 +201,7 @@ impl<O: Default> Table<O> {
         for seen in &line.seen {
             let row = seen.option.row;
             let value = seen.values.first().map(OsString::as_os_str);
+            let second = seen.values.get(1).map(OsString::as_os_str);
             let done = match row.act {
                 Act::Flag(act) => {
                     act(&mut options);
@@ -195,6 +209,7 @@ impl<O: Default> Table<O> {
                 }
                 Act::Value(_, act) => act(&mut options, value.unwrap_or_default()),
                 Act::Optional(_, act) => act(&mut options, value),
+                Act::Two(_, act) => act(&mut options, value.unwrap_or_default(), second.unwrap_or_default()),
                 Act::Help => return Err(Answer::Text(self.help.replace("{name}", name()))),
                 Act::Version => return Err(Answer::Text(format!("{} {}\n", name(), tool.version()))),
                 Act::Teach(level) => {
@@ -207,7 +222,7 @@ impl<O: Default> Table<O> {
         if let Some(mistake) = line.mistake {
             return Err(Answer::Mistake(mistake));
         }
-        (self.program)(&mut options, line.operands);
+        (self.program)(&mut options, line.operands).map_err(|Wrong(reason)| Answer::Mistake(reason))?;
         Ok(options)
     }
 }
@@ -234,10 +249,23 @@ mod tests {
                 act: Act::Value("UID", |_, _| Err(Wrong("no".into()))),
                 help: "be UID",
             },
+            Row {
+                short: None,
+                long: Some("bind"),
+                act: Act::Two(["SRC", "DEST"], |o, source, dest| {
+                    o.program = vec![source.into(), dest.into()];
+                    Ok(())
+                }),
+                help: "bind SRC",
+            },
         ],
         operand: "PROGRAM",
         operand_help: "the program",
-        program: |options, words| options.program = words,
+        required: true,
+        program: |options, words| {
+            options.program.extend(words);
+            if options.program.is_empty() { Err(Wrong("missing PROGRAM".into())) } else { Ok(()) }
+        },
     };
 
     #[test]
@@ -247,6 +275,7 @@ mod tests {
         let arg = |name: &str| command.get_arguments().find(|arg| arg.get_id() == name).expect("an argument").clone();
         assert!(arg("--file").is_require_equals_set() && arg("--file").get_value_hint() == ValueHint::FilePath);
         assert_eq!(arg("--root").get_short(), Some('r'));
+        assert_eq!(arg("--bind").get_num_args(), Some(2.into()));
         assert_eq!(arg("--uid").get_help_heading(), Some("Not in the original"));
         assert!(arg("operand").is_positional() && arg("trace").get_help_heading().is_some());
     }
@@ -271,5 +300,7 @@ mod tests {
         assert!(matches!(read(&["-rh", "--bogus"]), Err(Answer::Text(text)) if text.starts_with("Usage: ")));
         assert!(matches!(read(&["--vers", "--uid=5"]), Err(Answer::Text(text)) if text.contains("(t) ")));
         assert_eq!(mistake(&["--bogus", "--help"]), "unrecognized option '--bogus'");
+        assert_eq!(read(&["--bind=-r", "--root", "sh"]).expect("options").program, ["-r", "--root", "sh"]);
+        assert_eq!(mistake(&["-r"]), "missing PROGRAM");
     }
 }

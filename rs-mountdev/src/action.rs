@@ -3,14 +3,14 @@
 
 use crate::bind::{Change, Source, bind};
 use crate::cgroup;
-use crate::cli::{Access, BindKind, UserStep};
 use crate::device::{self, Device, PTMX, TTY, copied, flags, is_device};
 use crate::error::{AtPlace, Error, Why};
 use crate::fresh::{Fresh, PLAIN};
+use crate::options::{BindKind, UserStep};
 use crate::resolve::{Missing, resolve};
 use crate::root::{Place, Root};
 use crate::tty::{self, Terminal};
-use crate::value::{DevicePair, TmpfsArg};
+use crate::value::{Access, DevicePair, TmpfsArg};
 use crate::verify::Expected;
 use crate::{link, mask};
 use chain::sys::mount::tree::MountAttr;

@@ -3,11 +3,10 @@
 
 use crate::action::Work;
 use crate::bind::{Change, Source, bind, change_flags};
-use crate::cli::Access;
 use crate::error::{Error, Why};
 use crate::fresh::{Fresh, PLAIN};
 use crate::link;
-use crate::value::FsOption;
+use crate::value::{Access, FsOption};
 use crate::verify::Expected;
 use chain::mountinfo::{self, MountEntry};
 use chain::sys::mount::tree::MountAttr;

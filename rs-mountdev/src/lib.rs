@@ -17,6 +17,7 @@ pub mod fresh;
 pub mod leave;
 pub mod link;
 pub mod mask;
+pub mod options;
 pub mod plan;
 pub mod resolve;
 pub mod root;
@@ -32,49 +33,54 @@ use chain::sys::make;
 use chain::sys::mount::Mount;
 use chain::sys::mount::tree::MountAttr;
 use chain::{Page, Tool};
-use clap::CommandFactory;
-use cli::{Cli, Propagation};
+use cli::TABLE;
 use error::{AtPlace, Error, FAILURE, Why};
+use options::Options;
 use root::Root;
 use std::ffi::OsStr;
 use std::process::ExitCode;
+use value::Propagation;
 
 /// Its name, and the status of usage errors.
 pub const TOOL: Tool = Tool::new("rs-mountdev", FAILURE);
+
+/// The whole tool.
+pub fn main() -> ExitCode {
+    chain::run_table(&TOOL, &TABLE, run)
+}
 
 /// Does all that the command line asks for, then becomes COMMAND.
 ///
 /// # Errors
 /// The first step that could not be done; COMMAND was not started.
-pub fn run(cli: &Cli) -> Result<ExitCode, Error> {
-    let actions = plan::actions(cli);
-    if cli.flags.dry_run {
-        return dry_run(cli, &actions);
+fn run(options: &Options) -> Result<ExitCode, Error> {
+    let actions = plan::actions(options);
+    if options.dry_run {
+        return dry_run(options, &actions);
     }
     let mask = make(&Umask { mask: 0, why: "what is made in the root has the mode that is asked for" }).at("umask")?;
-    set_up(cli, &actions)?;
+    set_up(options, &actions)?;
     make(&Umask { mask, why: "the program gets the umask that we were given" }).at("umask")?;
-    match chain::exec(&cli.flags.command)? {}
+    match chain::exec(&options.command)? {}
 }
 
 /// The steps in their fixed order, up to the pivot.
-fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
-    let flags = &cli.flags;
+fn set_up(options: &Options, actions: &[Action]) -> Result<(), Error> {
     let say = |text: &str| {
-        if flags.verbose {
+        if options.verbose {
             chain::say(&escaped(text));
         }
     };
-    if let Some(how) = flags.propagation {
+    if let Some(how) = options.propagation {
         propagate(how)?;
     }
-    let root = Root::open(&flags.root)?;
-    if flags.propagation.is_none() {
+    let root = Root::open(options.root())?;
+    if options.propagation.is_none() {
         root.refuse_shared()?;
     }
     let opened = actions.iter().map(Action::open).collect::<Result<Vec<Opened>, Error>>()?;
     let mut work = Work { root, expected: Vec::new() };
-    if flags.read_only || flags.pivot {
+    if options.read_only || options.pivot {
         say("--root: mount it on itself");
         work.cover_root()?;
     }
@@ -85,7 +91,7 @@ fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
         say(&action.to_string());
         action.act(&mut work, opened)?;
     }
-    if flags.read_only {
+    if options.read_only {
         say("--read-only: make the root read-only");
         let change = Change { set: MountAttr::RDONLY, ..Change::default() };
         change_flags(work.root.as_fd(), change, "--read-only".as_ref())?;
@@ -93,17 +99,17 @@ fn set_up(cli: &Cli, actions: &[Action]) -> Result<(), Error> {
     work.verify()?;
     // Before the pivot: older kernels need the outer proc for the one, and
     // the other may look at the terminal.
-    leave::close_descriptors(flags.preserve_fds)?;
-    if flags.new_session {
+    leave::close_descriptors(options.preserve_fds)?;
+    if options.new_session {
         say("--new-session: leave the session");
         leave::new_session()?;
     }
-    if flags.pivot {
+    if options.pivot {
         say("--pivot: make it the root of this mount namespace");
         leave::pivot(&work.root)?;
-        return command::stays_inside(&work.root, &flags.command);
+        return command::stays_inside(&work.root, &options.command);
     }
-    if flags.read_only { still_leads_there(&work.root, &flags.root) } else { Ok(()) }
+    if options.read_only { still_leads_there(&work.root, options.root()) } else { Ok(()) }
 }
 
 /// The covered root can be reached by a working folder inside it: COMMAND
@@ -131,24 +137,23 @@ fn propagate(how: Propagation) -> Result<(), Error> {
 }
 
 /// Says what would be done.
-fn dry_run(cli: &Cli, actions: &[Action]) -> Result<ExitCode, Error> {
-    let flags = &cli.flags;
+fn dry_run(options: &Options, actions: &[Action]) -> Result<ExitCode, Error> {
     let mut lines = Vec::new();
-    if let Some(how) = flags.propagation.filter(|how| *how != Propagation::Unchanged) {
+    if let Some(how) = options.propagation.filter(|how| *how != Propagation::Unchanged) {
         lines.push(format!("--propagation: make all mounts {}", format!("{how:?}").to_lowercase()));
     }
-    let root = Root::open(&flags.root)?;
-    if flags.read_only || flags.pivot {
+    let root = Root::open(options.root())?;
+    if options.read_only || options.pivot {
         lines.push("--root: mount it on itself".to_owned());
     }
     lines.extend(actions.iter().map(ToString::to_string));
     let last = [
-        (flags.read_only, "--read-only: make the root read-only"),
-        (flags.new_session, "--new-session: leave the session"),
-        (flags.pivot, "--pivot: make it the root of this mount namespace"),
+        (options.read_only, "--read-only: make the root read-only"),
+        (options.new_session, "--new-session: leave the session"),
+        (options.pivot, "--pivot: make it the root of this mount namespace"),
     ];
     lines.extend(last.iter().filter(|(asked, _)| *asked).map(|(_, line)| (*line).to_owned()));
-    let words: Vec<String> = flags.command.iter().map(|word| word.display().to_string()).collect();
+    let words: Vec<String> = options.command.iter().map(|word| word.display().to_string()).collect();
     lines.push(format!("run {} with the root {}", words.join(" "), root.given().display()));
     let text: String = lines.iter().map(|line| escaped(line) + "\n").collect();
     chain::output::print(&text, FAILURE)?;
@@ -160,7 +165,7 @@ pub fn pages() -> Vec<Page> {
     vec![Page {
         name: "rs-mountdev",
         original: None,
-        command: TOOL.command(Cli::command()),
+        command: TOOL.command(TABLE.command(&TOOL)),
         calls: CALLS,
         sections: include_str!("../man/rs-mountdev.roff"),
     }]

@@ -2,5 +2,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    chain::run(&rs_mountdev::TOOL, rs_mountdev::run)
+    rs_mountdev::main()
 }

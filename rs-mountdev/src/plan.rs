@@ -2,10 +2,10 @@
 //! they were given in.
 
 use crate::action::Action;
-use crate::cli::Cli;
 use crate::device::{FULL, NULL, RANDOM, TTY, URANDOM, ZERO};
 use crate::fresh::{Fresh, PLAIN};
 use crate::mask::{HIDDEN, READ_ONLY};
+use crate::options::Options;
 use crate::value::FsOption;
 use chain::sys::mount::tree::MountAttr;
 use std::path::PathBuf;
@@ -23,20 +23,19 @@ const LINKS: [(&str, &str); 4] = [
 ];
 
 /// The actions that the command line asks for, in order.
-pub fn actions(cli: &Cli) -> Vec<Action> {
+pub fn actions(options: &Options) -> Vec<Action> {
     let mut actions = Vec::new();
-    kernel_file_systems(cli, &mut actions);
-    dev_file_systems(cli, &mut actions);
-    devices(cli, &mut actions);
-    actions.extend(cli.user.iter().cloned().map(Action::User));
-    let flags = &cli.flags;
-    if flags.resolv_conf {
+    kernel_file_systems(options, &mut actions);
+    dev_file_systems(options, &mut actions);
+    devices(options, &mut actions);
+    actions.extend(options.user.iter().cloned().map(Action::User));
+    if options.resolv_conf {
         actions.push(Action::HostFile("/etc/resolv.conf"));
     }
-    if flags.hosts {
+    if options.hosts {
         actions.push(Action::HostFile("/etc/hosts"));
     }
-    masks(cli, &mut actions);
+    masks(options, &mut actions);
     actions
 }
 
@@ -44,40 +43,38 @@ fn fresh(place: &str, fs: Fresh) -> Action {
     Action::Fresh(PathBuf::from(place), fs)
 }
 
-fn kernel_file_systems(cli: &Cli, actions: &mut Vec<Action>) {
-    let flags = &cli.flags;
-    if flags.proc || flags.proc_options.is_some() {
-        let given = flags.proc_options.clone().unwrap_or_default();
+fn kernel_file_systems(options: &Options, actions: &mut Vec<Action>) {
+    if options.proc || options.proc_options.is_some() {
+        let given = options.proc_options.clone().unwrap_or_default();
         let attr = if given.read_only { PLAIN.and(MountAttr::RDONLY) } else { PLAIN };
         let why = "a procfs shows the processes of the pid namespace that it is mounted in";
         actions.push(fresh("proc", Fresh::new("proc", given.options, attr, why)));
     }
-    if flags.sys {
+    if options.sys {
         let why = "a sysfs shows the devices of the network namespace that it is mounted in";
         actions.push(fresh("sys", Fresh::new("sysfs", Vec::new(), PLAIN.and(MountAttr::RDONLY), why)));
     }
-    actions.extend(flags.cgroup.map(Action::Cgroup));
+    actions.extend(options.cgroup.map(Action::Cgroup));
 }
 
-fn dev_file_systems(cli: &Cli, actions: &mut Vec<Action>) {
-    let flags = &cli.flags;
-    if flags.dev {
+fn dev_file_systems(options: &Options, actions: &mut Vec<Action>) {
+    if options.dev {
         // Without a mode it would be 1777, and O_CREAT on a bound device in
         // such a folder is EACCES in a user namespace.
         let options = vec![FsOption::new("mode", "0755"), FsOption::new("size", "65536k")];
         let why = "a dev of its own, so that nothing of the image's is in the way";
         actions.push(fresh("dev", Fresh::new("tmpfs", options, PLAIN, why)));
     }
-    if flags.dev || flags.ptmx {
+    if options.dev || options.ptmx {
         actions.push(fresh("dev/pts", devpts()));
     }
-    if flags.dev || flags.shm || flags.shm_size.is_some() {
-        let size = flags.shm_size.unwrap_or(SHM_SIZE).to_string();
+    if options.dev || options.shm || options.shm_size.is_some() {
+        let size = options.shm_size.unwrap_or(SHM_SIZE).to_string();
         let options = vec![FsOption::new("mode", "1777"), FsOption::new("size", &size)];
         let why = "shm_open(3) keeps its files here";
         actions.push(fresh("dev/shm", Fresh::new("tmpfs", options, PLAIN, why)));
     }
-    if flags.mqueue {
+    if options.mqueue {
         let why = "message queues belong to the IPC namespace that it is mounted in";
         actions.push(fresh("dev/mqueue", Fresh::new("mqueue", Vec::new(), PLAIN, why)));
     }
@@ -96,40 +93,39 @@ fn devpts() -> Fresh {
     }
 }
 
-fn devices(cli: &Cli, actions: &mut Vec<Action>) {
-    let flags = &cli.flags;
+fn devices(options: &Options, actions: &mut Vec<Action>) {
     let wanted = [
-        (flags.null, NULL),
-        (flags.zero, ZERO),
-        (flags.full, FULL),
-        (flags.random, RANDOM),
-        (flags.urandom, URANDOM),
+        (options.null, NULL),
+        (options.zero, ZERO),
+        (options.full, FULL),
+        (options.random, RANDOM),
+        (options.urandom, URANDOM),
         (false, TTY),
     ];
-    actions.extend(wanted.into_iter().filter(|(asked, _)| *asked || flags.dev).map(|(_, device)| Action::Node(device)));
-    if flags.tty || flags.tty_try || flags.dev {
-        let devpts = flags.ptmx || flags.dev;
-        actions.push(Action::Terminal { devpts, node: !flags.dev, try_only: !flags.tty });
+    actions
+        .extend(wanted.into_iter().filter(|(asked, _)| *asked || options.dev).map(|(_, device)| Action::Node(device)));
+    if options.tty || options.tty_try || options.dev {
+        let devpts = options.ptmx || options.dev;
+        actions.push(Action::Terminal { devpts, node: !options.dev, try_only: !options.tty });
     }
-    if flags.dev {
+    if options.dev {
         actions.extend(LINKS.map(|(target, place)| Action::Link(target, PathBuf::from(place))));
     }
-    if flags.dev || flags.ptmx {
+    if options.dev || options.ptmx {
         actions.push(Action::Ptmx);
     }
-    if flags.host_ptmx {
+    if options.host_ptmx {
         actions.push(Action::HostPtmx);
     }
 }
 
-fn masks(cli: &Cli, actions: &mut Vec<Action>) {
-    let flags = &cli.flags;
-    if flags.mask_defaults {
+fn masks(options: &Options, actions: &mut Vec<Action>) {
+    if options.mask_defaults {
         actions.extend(HIDDEN.iter().map(|path| Action::Hide(path.into())));
     }
-    actions.extend(flags.inaccessible.iter().cloned().map(Action::Hide));
-    if flags.mask_defaults {
+    actions.extend(options.inaccessible.iter().cloned().map(Action::Hide));
+    if options.mask_defaults {
         actions.extend(READ_ONLY.iter().map(|path| Action::Protect(path.into(), false)));
     }
-    actions.extend(flags.read_only_path.iter().cloned().map(|path| Action::Protect(path, true)));
+    actions.extend(options.read_only_path.iter().cloned().map(|path| Action::Protect(path, true)));
 }

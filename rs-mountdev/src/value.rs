@@ -1,6 +1,7 @@
 //! The values of options, from the words given.
 
 use chain::sys::mount::tree::MountAttr;
+use chain::table::Wrong;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -19,9 +20,38 @@ pub enum ValueError {
     /// No count.
     #[error("'{0}' is no number from 0 to 65535")]
     Count(String),
+    /// None of the words that there are.
+    #[error("'{0}' is none of {1}")]
+    NoneOf(String, &'static str),
     /// No option of procfs.
     #[error("'{0}' is none of hidepid=0..4, gid=N, subset=pid, ro")]
     Proc(String),
+}
+
+impl From<ValueError> for Wrong {
+    fn from(error: ValueError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// How mounts are to propagate between this mount namespace and others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    /// Neither in nor out.
+    Private,
+    /// In, but not out.
+    Slave,
+    /// As it is, even if shared.
+    Unchanged,
+}
+
+/// Whether something can be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read-only.
+    Ro,
+    /// Read and write.
+    Rw,
 }
 
 /// One option of a file system: `key` or `key=value`.
@@ -83,6 +113,31 @@ pub struct TmpfsArg {
 
 fn os(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
+}
+
+/// Reads `--propagation`.
+///
+/// # Errors
+/// Another word.
+pub fn propagation(how: &OsStr) -> Result<Propagation, ValueError> {
+    match how.as_bytes() {
+        b"private" => Ok(Propagation::Private),
+        b"slave" => Ok(Propagation::Slave),
+        b"unchanged" => Ok(Propagation::Unchanged),
+        _ => Err(ValueError::NoneOf(how.to_string_lossy().into_owned(), "private, slave, unchanged")),
+    }
+}
+
+/// Reads `--cgroup`.
+///
+/// # Errors
+/// Another word.
+pub fn access(word: &OsStr) -> Result<Access, ValueError> {
+    match word.as_bytes() {
+        b"ro" => Ok(Access::Ro),
+        b"rw" => Ok(Access::Rw),
+        _ => Err(ValueError::NoneOf(word.to_string_lossy().into_owned(), "ro, rw")),
+    }
 }
 
 /// Reads `--proc-options`: names of hidepid become the numbers that kernels

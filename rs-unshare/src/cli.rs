@@ -13,7 +13,11 @@ pub const TABLE: Table<Options> = Table {
     rows: ROWS,
     operand: "PROGRAM",
     operand_help: "the program and its arguments; without one the user's shell",
-    program: |o, words| o.program = words,
+    required: false,
+    program: |o, words| {
+        o.program = words;
+        Ok(())
+    },
 };
 
 const fn short(letter: char, long: &'static str, act: Act<Options>, help: &'static str) -> Row<Options> {

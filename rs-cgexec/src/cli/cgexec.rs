@@ -1,6 +1,5 @@
 //! `cgexec`: enter groups, become a program.
 
-use super::usage;
 use crate::group::attach::{Place, Who, places};
 use crate::group::fork;
 use crate::hierarchy::Host;
@@ -46,7 +45,11 @@ const TABLE: Table<Options> = Table {
     ],
     operand: "PROGRAM",
     operand_help: "the program, and its arguments",
-    program: |o, words| o.program = words,
+    required: true,
+    program: |o, words| {
+        o.program = words;
+        if o.program.is_empty() { Err(Wrong("missing PROGRAM".into())) } else { Ok(()) }
+    },
 };
 
 impl Options {
@@ -63,9 +66,6 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Options) -> Result<ExitCode, Error> {
-    if cli.program.is_empty() {
-        return Err(usage("missing PROGRAM"));
-    }
     let specs = parse_all(&cli.group)?;
     if specs.is_empty() {
         return Err(no_rules());
