@@ -141,8 +141,14 @@ fn open_terminal(devpts: bool, node: bool, try_only: bool) -> Result<Opened, Err
             let node = if node { Some(Box::new(TTY.source(&TTY.place())?)) } else { None };
             Ok(Opened::Terminal(Box::new(terminal), node))
         }
-        Err(Error::Refused { why: Why::NoTerminal | Why::TerminalUnreachable(_), .. }) if try_only => Ok(Opened::Skip),
-        Err(Error::Refused { why: why @ Why::NoTerminal, .. }) => Err(Error::refused("--tty", why)),
+        Err(Error::Refused { why: Why::NoTerminal | Why::NamelessTerminal | Why::TerminalUnreachable(_), .. })
+            if try_only =>
+        {
+            Ok(Opened::Skip)
+        }
+        Err(Error::Refused { why: why @ (Why::NoTerminal | Why::NamelessTerminal), .. }) => {
+            Err(Error::refused("--tty", why))
+        }
         Err(error) => Err(error),
     }
 }
@@ -267,10 +273,15 @@ impl Work {
         let last = path.file_name().ok_or_else(|| Error::refused(dest, Why::IsRoot))?;
         let parent = path.parent().unwrap_or(Path::new(""));
         let parent = parent.strip_prefix("/").unwrap_or(parent);
+        let root = || self.root.find(Path::new("")).map_err(|errno| Error::refused(dest, Why::Errno(errno)));
         let folder = if parent.as_os_str().is_empty() {
-            self.root.find(parent).map_err(|errno| Error::refused(dest, Why::Errno(errno)))?
+            root()?
         } else {
-            self.users_place(parent.as_os_str(), Missing::Folder)?
+            match self.users_place(parent.as_os_str(), Missing::Folder) {
+                // Nothing goes on the root, but a link may go into it.
+                Err(Error::Refused { why: Why::IsRoot, .. }) => root()?,
+                place => place?,
+            }
         };
         link::users(&folder, target, last, path)
     }

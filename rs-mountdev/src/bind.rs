@@ -285,7 +285,7 @@ fn remount_one(mount: BorrowedFd<'_>, change: Change, place: &Path) -> Result<()
     let there = flags_of(mount).at(place)?;
     let target = magic(mount, place)?;
     let flags = there.without(change.clear).and(change.set).as_ms();
-    old_mount(
+    let done = old_mount(
         &Mount {
             source: None,
             target: target.as_os_str(),
@@ -296,7 +296,14 @@ fn remount_one(mount: BorrowedFd<'_>, change: Change, place: &Path) -> Result<()
         },
         "cannot change the flags of the mount".to_owned(),
         place,
-    )
+    );
+    let cleared = there.has(MountAttr::NODEV) && change.clear.has(MountAttr::NODEV);
+    match done {
+        Err(Error::Step { source, .. }) if cleared && source.errno == Errno::EPERM => {
+            Err(Error::refused(place, Why::NoDev))
+        }
+        done => done,
+    }
 }
 
 /// statfs(2); rustix has no name for it. Linux 5.10.

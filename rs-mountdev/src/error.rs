@@ -37,11 +37,20 @@ pub enum Error {
     #[error("{}", escaped(&.0.to_string()))]
     Exec(#[from] ExecError),
     /// COMMAND leads out of the new root.
-    #[error("failed to execute {}: {} leads through a link of procfs", program.display(), file.display())]
+    #[error("failed to execute {}: {} leads through a link of procfs", line(program), line(file))]
     Outside {
         /// Its name, as given.
         program: OsString,
-        /// What of it leads there: itself, or its interpreter.
+        /// What of it leads there: itself, its interpreter, its loader, the
+        /// shell.
+        file: PathBuf,
+    },
+    /// Where COMMAND leads cannot be seen.
+    #[error("failed to execute {}: {} cannot be read to see what it starts", line(program), line(file))]
+    Unreadable {
+        /// Its name, as given.
+        program: OsString,
+        /// What of it can be started, and not read.
         file: PathBuf,
     },
     /// `--dry-run` could not print.
@@ -86,6 +95,8 @@ pub enum Why {
     Shared(String),
     /// None of the standard descriptors is a terminal.
     NoTerminal,
+    /// The terminal is only open as `/dev/tty`, which is no name of its own.
+    NamelessTerminal,
     /// The terminal's name leads elsewhere.
     TerminalUnreachable(String),
     /// Another link than the wanted one.
@@ -120,6 +131,7 @@ impl fmt::Display for Why {
             Self::KeepsChanging => "keeps changing",
             Self::NotThere => "is not what was mounted there",
             Self::NoTerminal => "there is no terminal",
+            Self::NamelessTerminal => "the terminal is open as /dev/tty alone, which is not its name",
             Self::NoProc => "needs /proc to be mounted",
             Self::WorkingFolder => "leads below the new mount; give an absolute path",
         };
@@ -147,7 +159,12 @@ impl Error {
 /// A place in the root, for messages: a line, whatever its name, as the image
 /// has a say in some. The root itself is called by its option.
 fn shown(place: &Path) -> String {
-    if place.as_os_str().is_empty() { "--root".to_owned() } else { escaped(&place.display().to_string()) }
+    if place.as_os_str().is_empty() { "--root".to_owned() } else { line(place) }
+}
+
+/// A name, without what would end the line.
+fn line(name: impl AsRef<Path>) -> String {
+    escaped(&name.as_ref().display().to_string())
 }
 
 /// Names the place of a refused call.
@@ -180,7 +197,7 @@ impl Failure for Error {
     fn status(&self) -> u8 {
         match self {
             Self::Exec(error) => error.status(),
-            Self::Outside { .. } => FOUND_BUT_NOT_STARTED,
+            Self::Outside { .. } | Self::Unreadable { .. } => FOUND_BUT_NOT_STARTED,
             _ => FAILURE,
         }
     }

@@ -21,8 +21,10 @@ pub struct Terminal {
 /// where it will be bound, for messages.
 ///
 /// # Errors
-/// There is none, or its name leads elsewhere here.
+/// There is none, its name leads elsewhere here, or it has no name here but
+/// `/dev/tty`.
 pub fn find(place: &Path) -> Result<Terminal, Error> {
+    let mut why = Why::NoTerminal;
     let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
     let terminals =
         (0u8..).zip(standard).filter(|(number, fd)| !chain::startup::was_closed(*number) && is_terminal(*fd));
@@ -30,6 +32,7 @@ pub fn find(place: &Path) -> Result<Terminal, Error> {
         let stat = rustix::fs::fstat(fd).at(place)?;
         // `/dev/tty` stands for a terminal, and is not its name.
         if stands_for_others(stat.st_rdev) {
+            why = Why::NamelessTerminal;
             continue;
         }
         let name =
@@ -43,7 +46,7 @@ pub fn find(place: &Path) -> Result<Terminal, Error> {
         }
         return Ok(Terminal { source: copied(source, place)?, name });
     }
-    Err(Error::refused(place, Why::NoTerminal))
+    Err(Error::refused(place, why))
 }
 
 fn is_terminal(fd: BorrowedFd<'_>) -> bool {

@@ -189,6 +189,10 @@ fn folders_and_links() {
     ok(stage.within(ROOTLESS, options, "true"));
     refused(&stage.within(ROOTLESS, "--symlink other /a/l", "echo ran"), "/a/l: exists and leads to target");
     refused(&stage.within(ROOTLESS, "--symlink other /a/b", "echo ran"), "/a/b: File exists");
+    // The folder that it is made in may be the root, by a link too.
+    stage.prepare("ln -s / slash");
+    let options = "--symlink z /slash/one --symlink z a/../two";
+    assert_eq!(ok(stage.within(ROOTLESS, options, "readlink /one; readlink /two")), "z\nz\n");
 }
 
 #[test]

@@ -133,6 +133,20 @@ fn pivot_starts_nothing_of_the_host() {
         ("printf \"#! /proc/self/exe -v\\n\" > x; chmod +x x", "/x", "/x: /proc/self/exe leads"),
         ("printf \"#!/y\\n\" > x; printf \"#!/proc/self/exe\\n\" > y; chmod +x x y", "/x", "/x: /proc/self/exe leads"),
         ("printf \"echo ran\\n\" > x; chmod +x x; ln -sf /proc/self/exe bin/sh", "/x", "/x: /bin/sh leads"),
+        ("printf \"#!/proc/self/exe\\\\0\\n\" > x; chmod +x x", "/x", "/x: /proc/self/exe leads"),
+        ("printf \"#!\\n\" > x; chmod +x x; ln -sf /proc/self/exe bin/sh", "/x", "/x: /bin/sh leads"),
+        ("printf \"\\\\177ELFx\" > x; chmod +x x; ln -sf /proc/self/exe bin/sh", "/x", "/x: /bin/sh leads"),
+        ("ln -s /proc/self/exe \"$(printf \"y\\r\")\"; printf \"#!/y\\r\\n\" > x; chmod +x x", "/x", "/x: /y\\r leads"),
+        (
+            "for i in 0 1 2 3; do printf \"#!/b$((i + 1))\\n\" > b$i; done; printf \"#!/proc/self/exe\\n\" > b4; chmod +x b*",
+            "/b0",
+            "/b0: /proc/self/exe leads",
+        ),
+        (
+            "ln -s /proc/self/exe y; echo \"int main(){return 0;}\" | gcc -xc - -Wl,--dynamic-linker=/y -o x",
+            "/x",
+            "/x: /y leads",
+        ),
     ] {
         let stage = Stage::new();
         stage.prepare(prepare);

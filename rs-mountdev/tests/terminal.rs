@@ -87,8 +87,13 @@ fn any_of_the_three_descriptors_will_do() {
     // A descriptor of /dev/tty is no name of a terminal: the next one is.
     let line = format!("{} </dev/tty", container(ROOTLESS, "--tty --ptmx", "stat -c %t /dev/console"));
     assert_eq!(ok(on_terminal(&stage, &line)), "88\n");
+    let line = format!("{} </dev/tty 2>&1 | cat", container(ROOTLESS, "--tty --ptmx", "true"));
+    let out = on_terminal(&stage, &line).stdout;
+    assert!(out.contains("--tty: the terminal is open as /dev/tty alone"), "{out}");
     let line = format!("{} </dev/tty >/dev/null 2>&1", container(ROOTLESS, "--tty --ptmx", "true"));
     assert_eq!(on_terminal(&stage, &line).status, 125);
+    let line = format!("{} </dev/tty >/dev/null 2>&1", container(ROOTLESS, "--tty-try --ptmx", "true"));
+    assert_eq!(on_terminal(&stage, &line).status, 0);
 }
 
 #[test]

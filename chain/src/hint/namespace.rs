@@ -284,6 +284,7 @@ pub(crate) fn control_file(path: &Path, errno: Errno) -> Option<String> {
 pub(crate) fn propagation(errno: Errno) -> Option<String> {
     match errno {
         Errno::EACCES => id_map(errno),
+        Errno::EPERM => super::mount(errno),
         Errno::EINVAL if in_chroot() => Some(
             "the caller is in a chroot, whose root is no mount: bind it on itself first (mount --bind / /)".to_owned(),
         ),
