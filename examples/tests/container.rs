@@ -162,3 +162,24 @@ fn the_example_limits_and_cleans_up() {
     let find = run("find", ["/sys/fs/cgroup", "-type", "d", "-name", &id]);
     assert_eq!(find.stdout, "", "the group is gone");
 }
+
+#[test]
+fn a_signal_leaves_nothing_of_the_example() {
+    needs!("root");
+    let container = Container::new();
+    let example = top().join("examples/container");
+    // To the script alone: it ends with the container, and tidies up.
+    for (signal, status) in [("HUP", 129), ("TERM", 143)] {
+        let ran = container.sh(&format!(
+            "'{}' \"$ROOTFS\" sh -c 'hostname; echo ready; sleep 1' >\"$ROOTFS/out\" & script=$!
+             until grep -q ready \"$ROOTFS/out\"; do sleep 0.1; done
+             kill -{signal} $script; wait $script; echo $?; cat \"$ROOTFS/out\"; rm \"$ROOTFS/out\"",
+            example.display()
+        ));
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        let [shown, id, "ready"] = lines[..] else { panic!("{signal}: {ran:?}") };
+        assert_eq!(shown, status.to_string(), "{signal}");
+        let find = run("find", ["/sys/fs/cgroup", "-type", "d", "-name", id]);
+        assert_eq!(find.stdout, "", "{signal}: the group is gone");
+    }
+}
