@@ -77,7 +77,7 @@ fn line(out: &mut Vec<u8>, names: &str, number: Option<u32>, mount: Option<&Path
 /// `cgget -c`: which version each controller is on.
 pub fn versions(host: &Host) -> Vec<u8> {
     let mut out = Vec::new();
-    let _ = writeln!(out, "{:<11}\t{:<7}", "Controller", "Version");
+    let _ = writeln!(out, "{:<11}\t{:<7}", "#Controller", "Version");
     for hierarchy in &host.hierarchies {
         for name in hierarchy.controllers.iter().filter(|name| !name.starts_with("name=")) {
             let _ = writeln!(out, "{name:<11}\t{}", hierarchy.version as u8);

@@ -279,6 +279,11 @@ fn missing_file(dir: &Path, name: &str, status: u8) -> Error {
     Error::Value { dir: dir.to_owned(), refusal: Refusal::Missing(name.to_owned()), status, hint }
 }
 
+/// Whether `file` is on cgroup v2, each of whose groups has this neighbour.
+fn on_v2(file: &Path) -> bool {
+    file.with_file_name("cgroup.controllers").exists()
+}
+
 /// Writes a parameter in one write, without a newline.
 fn write(file: &Path, value: &[u8]) -> Result<(), Error> {
     let why = "a limit is a file of the group: the kernel reads what is written to it in one piece";
@@ -288,8 +293,8 @@ fn write(file: &Path, value: &[u8]) -> Result<(), Error> {
         Error::Step { source, status }
     })?;
     match control.write(value, why) {
-        // A v1 setting that newer kernels have retired.
-        Err(retired) if retired.errno == Errno::EOPNOTSUPP => Ok(()),
+        // A v1 setting that newer kernels have retired. On v2 it is a refusal.
+        Err(retired) if retired.errno == Errno::EOPNOTSUPP && !on_v2(file) => Ok(()),
         result => result.map_err(Error::step(SYSTEM)),
     }
 }

@@ -137,7 +137,7 @@ fn by_group(cli: &Cli, host: &Host) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
     for block in blocks(cli)? {
         let mut controllers = Vec::new();
-        for name in &block.controllers {
+        for name in block.controllers.iter().filter(|_| !block.all) {
             let found = match host.find(name) {
                 Some(hierarchy) => Some((hierarchy, Some(name.clone()))),
                 None => host.resolve(name).map(|(hierarchy, own)| (hierarchy, own.map(str::to_owned))),

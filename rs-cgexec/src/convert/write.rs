@@ -48,13 +48,14 @@ fn v1_on_v2(found: &Match, value: &str, files: Files<'_>) -> Result<Vec<Step>, R
         How::Swap => one(swap_alone(found, value, files)?),
         How::Quota => {
             let now = read(files, target)?;
-            let quota = if value.starts_with('-') { "max" } else { value };
+            let quota: i64 = value.trim().parse().map_err(|_| found.invalid(value, "want a number"))?;
+            let quota = if quota < 0 { "max".to_owned() } else { quota.to_string() };
             one(format!("{quota} {}", now.split(' ').nth(1).unwrap_or("100000")))
         }
         How::Period if value.starts_with('-') => Err(found.invalid(value, "a period is a positive number")),
         How::Period => {
-            let now = read(files, target)?;
-            one(format!("{} {value}", now.split(' ').next().unwrap_or("max")))
+            let (now, period) = (read(files, target)?, number()?);
+            one(format!("{} {period}", now.split(' ').next().unwrap_or("max")))
         }
         How::Shares => one(scaled(number()?, 100, 1024, 1, 10_000).to_string()),
         How::Partition => match value {

@@ -115,7 +115,9 @@ fn mkdir(dir: &Path) -> Result<bool, SysError> {
     let why = "a directory in a cgroup file system is a group; the kernel fills it with control files";
     match sys::make(&MkdirAt { dir: At::Cwd, path: dir.as_os_str(), mode: 0o775, why }) {
         Ok(()) => Ok(true),
-        Err(error) if error.errno == Errno::EEXIST => Ok(false),
+        // Somebody was faster; but a control file is no group.
+        Err(error) if error.errno == Errno::EEXIST && dir.is_dir() => Ok(false),
+        Err(error) if error.errno == Errno::EEXIST => Err(SysError { errno: Errno::ENOTDIR, ..error }),
         Err(error) => Err(error),
     }
 }
