@@ -57,13 +57,10 @@ impl Stage {
     }
 
     /// Starts the tool under strace, which holds each `call` up for
-    /// `microseconds` before it is made. Processes are followed only where one
-    /// of them makes it: strace 6.1 gives up if two are heard of while it waits.
+    /// `microseconds` before it is made.
     fn slowly(&self, call: &str, microseconds: u32, args: &[&str]) -> Child {
         let mut command = Command::new("strace");
-        command
-            .args(if call == "mount" { &["-f", "-qq", "-e"][..] } else { &["-qq", "-e"] })
-            .arg(format!("trace={call}"));
+        command.args(["-f", "-qq", "-e"]).arg(format!("trace={call}"));
         command.arg("-e").arg(format!("inject={call}:delay_enter={microseconds}"));
         command.arg("-o").arg(self.scratch.join("log")).arg(bin("rs-unshare")).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
