@@ -25,7 +25,7 @@ pub struct Wrong(pub String);
 pub enum Act<O> {
     /// Nothing.
     Flag(fn(&mut O)),
-    /// A value, called so; `a|b` is one of these words.
+    /// A value, called so; for completions `a|b` names the words that it may be.
     Value(&'static str, fn(&mut O, &OsStr) -> Result<(), Wrong>),
     /// A value, called so, after `=` in the same word, or none.
     Optional(&'static str, fn(&mut O, Option<&OsStr>) -> Result<(), Wrong>),
@@ -72,6 +72,21 @@ pub struct Table<O: 'static> {
 }
 
 impl<O> Row<O> {
+    /// An option with a letter and a long name.
+    pub const fn short(letter: char, long: &'static str, act: Act<O>, help: &'static str) -> Self {
+        Self { short: Some(letter), long: Some(long), act, help }
+    }
+
+    /// An option with a long name alone.
+    pub const fn long(long: &'static str, act: Act<O>, help: &'static str) -> Self {
+        Self { short: None, long: Some(long), act, help }
+    }
+
+    /// An option with a letter alone.
+    pub const fn letter(letter: char, act: Act<O>, help: &'static str) -> Self {
+        Self { short: Some(letter), long: None, act, help }
+    }
+
     /// As messages call it.
     fn called(&self) -> String {
         match (self.long, self.short) {
@@ -127,14 +142,11 @@ fn hint(value: &str) -> ValueHint {
 
 /// What every tool has beside its own: `-h`, `-V` and the flags that teach.
 const fn common<O>() -> [Row<O>; 4] {
-    const fn row<O>(short: Option<char>, long: &'static str, act: Act<O>) -> Row<O> {
-        Row { short, long: Some(long), act, help: "" }
-    }
     [
-        row(Some('h'), "help", Act::Help),
-        row(Some('V'), "version", Act::Version),
-        row(None, TEACHING[0], Act::Teach(Level::Trace)),
-        row(None, TEACHING[1], Act::Teach(Level::Explain)),
+        Row::short('h', "help", Act::Help, ""),
+        Row::short('V', "version", Act::Version, ""),
+        Row::long(TEACHING[0], Act::Teach(Level::Trace), ""),
+        Row::long(TEACHING[1], Act::Teach(Level::Explain), ""),
     ]
 }
 
@@ -241,23 +253,17 @@ mod tests {
         about: "Do",
         help: "Usage: {name}\n",
         rows: &[
-            Row { short: Some('r'), long: Some("root"), act: Act::Flag(|o| o.root = true), help: "be root" },
-            Row { short: None, long: Some("file"), act: Act::Optional("FILE", |_, _| Ok(())), help: "keep FILE" },
-            Row {
-                short: None,
-                long: Some("uid"),
-                act: Act::Value("UID", |_, _| Err(Wrong("no".into()))),
-                help: "be UID",
-            },
-            Row {
-                short: None,
-                long: Some("bind"),
-                act: Act::Two(["SRC", "DEST"], |o, source, dest| {
+            Row::short('r', "root", Act::Flag(|o| o.root = true), "be root"),
+            Row::long("file", Act::Optional("FILE", |_, _| Ok(())), "keep FILE"),
+            Row::long("uid", Act::Value("UID", |_, _| Err(Wrong("no".into()))), "be UID"),
+            Row::long(
+                "bind",
+                Act::Two(["SRC", "DEST"], |o, source, dest| {
                     o.program = vec![source.into(), dest.into()];
                     Ok(())
                 }),
-                help: "bind SRC",
-            },
+                "bind SRC",
+            ),
         ],
         operand: "PROGRAM",
         operand_help: "the program",

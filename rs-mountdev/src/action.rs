@@ -273,15 +273,12 @@ impl Work {
         let last = path.file_name().ok_or_else(|| Error::refused(dest, Why::IsRoot))?;
         let parent = path.parent().unwrap_or(Path::new(""));
         let parent = parent.strip_prefix("/").unwrap_or(parent);
-        let root = || self.root.find(Path::new("")).map_err(|errno| Error::refused(dest, Why::Errno(errno)));
-        let folder = if parent.as_os_str().is_empty() {
-            root()?
-        } else {
-            match self.users_place(parent.as_os_str(), Missing::Folder) {
-                // Nothing goes on the root, but a link may go into it.
-                Err(Error::Refused { why: Why::IsRoot, .. }) => root()?,
-                place => place?,
+        let folder = match self.users_place(parent.as_os_str(), Missing::Folder) {
+            // Nothing goes on the root, but a link may go into it.
+            Err(Error::Refused { why: Why::IsRoot, .. }) => {
+                self.root.find(Path::new("")).map_err(|errno| Error::refused(dest, Why::Errno(errno)))?
             }
+            place => place?,
         };
         link::users(&folder, target, last, path)
     }

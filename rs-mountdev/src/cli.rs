@@ -2,7 +2,7 @@
 
 use crate::options::{BindKind, Options, UserStep};
 use crate::value::{self, ValueError};
-use chain::table::Act::{self, Flag, Two, Value};
+use chain::table::Act::{Flag, Two, Value};
 use chain::table::{Row, Table, Wrong};
 use std::ffi::{OsStr, OsString};
 
@@ -17,14 +17,6 @@ pub const TABLE: Table<Options> = Table {
     program: Options::complete,
 };
 
-const fn short(letter: char, long: &'static str, act: Act<Options>, help: &'static str) -> Row<Options> {
-    Row { short: Some(letter), long: Some(long), act, help }
-}
-
-const fn long(long: &'static str, act: Act<Options>, help: &'static str) -> Row<Options> {
-    Row { short: None, long: Some(long), act, help }
-}
-
 /// A `--bind` of some kind.
 macro_rules! bind {
     ($read_only:literal, $devices:literal, $try_only:literal) => {
@@ -37,64 +29,64 @@ macro_rules! bind {
 }
 
 const ROWS: &[Row<Options>] = &[
-    short(
+    Row::short(
         'R',
         "root",
-        Value("DIR", |o, dir| set(&mut o.root, Ok(Some(dir.into())))),
+        Value("DIR", |o, dir| set(&mut o.root, Ok(dir.to_owned()))),
         "the root folder; links in the path are followed",
     ),
-    long(
+    Row::long(
         "propagation",
-        Value("private|slave|unchanged", |o, how| set(&mut o.propagation, value::propagation(how).map(Some))),
+        Value("private|slave|unchanged", |o, how| set(&mut o.propagation, value::propagation(how))),
         "first make all mounts private or slave; or go on if they are shared (unchanged)",
     ),
-    long("proc", Flag(|o| o.proc = true), "mount a new procfs on proc"),
-    long(
+    Row::long("proc", Flag(|o| o.proc = true), "mount a new procfs on proc"),
+    Row::long(
         "proc-options",
-        Value("LIST", |o, list| set(&mut o.proc_options, value::proc_options(list).map(Some))),
+        Value("LIST", |o, list| set(&mut o.proc_options, value::proc_options(list))),
         "the same with hidepid=0..4, gid=N, subset=pid, ro",
     ),
-    long("sys", Flag(|o| o.sys = true), "mount a new sysfs on sys, read-only"),
-    long(
+    Row::long("sys", Flag(|o| o.sys = true), "mount a new sysfs on sys, read-only"),
+    Row::long(
         "cgroup",
-        Value("ro|rw", |o, access| set(&mut o.cgroup, value::access(access).map(Some))),
+        Value("ro|rw", |o, access| set(&mut o.cgroup, value::access(access))),
         "mount the cgroup file systems on sys/fs/cgroup, ro or rw",
     ),
-    long("dev", Flag(|o| o.dev = true), "mount a new dev: all devices, links, --ptmx, --shm, --tty-try"),
-    long("null", Flag(|o| o.null = true), "bind the host's null device on dev/null"),
-    long("zero", Flag(|o| o.zero = true), "bind the host's zero device on dev/zero"),
-    long("full", Flag(|o| o.full = true), "bind the host's full device on dev/full"),
-    long("random", Flag(|o| o.random = true), "bind the host's random device on dev/random"),
-    long("urandom", Flag(|o| o.urandom = true), "bind the host's urandom device on dev/urandom"),
-    long(
+    Row::long("dev", Flag(|o| o.dev = true), "mount a new dev: all devices, links, --ptmx, --shm, --tty-try"),
+    Row::long("null", Flag(|o| o.null = true), "bind the host's null device on dev/null"),
+    Row::long("zero", Flag(|o| o.zero = true), "bind the host's zero device on dev/zero"),
+    Row::long("full", Flag(|o| o.full = true), "bind the host's full device on dev/full"),
+    Row::long("random", Flag(|o| o.random = true), "bind the host's random device on dev/random"),
+    Row::long("urandom", Flag(|o| o.urandom = true), "bind the host's urandom device on dev/urandom"),
+    Row::long(
         "device",
         Value("SRC[:DEST]", |o, pair| step(o, value::device(pair).map(UserStep::Device))),
         "bind another device of the host (repeatable)",
     ),
-    long("tty", Flag(|o| o.tty = true), "bind dev/tty and the terminal of descriptor 0, 1 or 2"),
-    long("tty-try", Flag(|o| o.tty_try = true), "--tty if there is a terminal"),
-    long("ptmx", Flag(|o| o.ptmx = true), "mount a devpts of its own on dev/pts, lead dev/ptmx there"),
-    long("host-ptmx", Flag(|o| o.host_ptmx = true), "bind the host's dev/pts/ptmx instead"),
-    long("shm", Flag(|o| o.shm = true), "mount a tmpfs on dev/shm"),
-    long(
+    Row::long("tty", Flag(|o| o.tty = true), "bind dev/tty and the terminal of descriptor 0, 1 or 2"),
+    Row::long("tty-try", Flag(|o| o.tty_try = true), "--tty if there is a terminal"),
+    Row::long("ptmx", Flag(|o| o.ptmx = true), "mount a devpts of its own on dev/pts, lead dev/ptmx there"),
+    Row::long("host-ptmx", Flag(|o| o.host_ptmx = true), "bind the host's dev/pts/ptmx instead"),
+    Row::long("shm", Flag(|o| o.shm = true), "mount a tmpfs on dev/shm"),
+    Row::long(
         "shm-size",
-        Value("BYTES", |o, bytes| set(&mut o.shm_size, value::size(bytes).map(Some))),
+        Value("BYTES", |o, bytes| set(&mut o.shm_size, value::size(bytes))),
         "the same of another size than 64m",
     ),
-    long("mqueue", Flag(|o| o.mqueue = true), "mount the POSIX message queues on dev/mqueue"),
-    long("bind", bind!(false, false, false), "bind SRC of the host, and what is mounted below, on DEST"),
-    long("bind-try", bind!(false, false, true), "the same, if SRC exists"),
-    long("ro-bind", bind!(true, false, false), "bind read-only"),
-    long("ro-bind-try", bind!(true, false, true), "the same, if SRC exists"),
-    long("dev-bind", bind!(false, true, false), "bind, and let devices be used"),
-    long("dev-bind-try", bind!(false, true, true), "the same, if SRC exists"),
-    long(
+    Row::long("mqueue", Flag(|o| o.mqueue = true), "mount the POSIX message queues on dev/mqueue"),
+    Row::long("bind", bind!(false, false, false), "bind SRC of the host, and what is mounted below, on DEST"),
+    Row::long("bind-try", bind!(false, false, true), "the same, if SRC exists"),
+    Row::long("ro-bind", bind!(true, false, false), "bind read-only"),
+    Row::long("ro-bind-try", bind!(true, false, true), "the same, if SRC exists"),
+    Row::long("dev-bind", bind!(false, true, false), "bind, and let devices be used"),
+    Row::long("dev-bind-try", bind!(false, true, true), "the same, if SRC exists"),
+    Row::long(
         "tmpfs",
         Value("DEST[:OPTS]", |o, arg| step(o, value::tmpfs(arg).map(UserStep::Tmpfs))),
         "mount a tmpfs on DEST",
     ),
-    long("dir", Value("DEST", |o, dest| step(o, value::path(dest).map(UserStep::Dir))), "make a folder"),
-    long(
+    Row::long("dir", Value("DEST", |o, dest| step(o, value::path(dest).map(UserStep::Dir))), "make a folder"),
+    Row::long(
         "symlink",
         Two(["TARGET", "DEST"], |o, target, dest| {
             let target = value::path(target)?;
@@ -102,34 +94,34 @@ const ROWS: &[Row<Options>] = &[
         }),
         "make a symbolic link",
     ),
-    long("resolv-conf", Flag(|o| o.resolv_conf = true), "bind the host's etc/resolv.conf, read-only"),
-    long("hosts", Flag(|o| o.hosts = true), "bind the host's etc/hosts, read-only"),
-    long("inaccessible", Value("PATH", |o, path| add(&mut o.inaccessible, path)), "hide a path (repeatable)"),
-    long(
+    Row::long("resolv-conf", Flag(|o| o.resolv_conf = true), "bind the host's etc/resolv.conf, read-only"),
+    Row::long("hosts", Flag(|o| o.hosts = true), "bind the host's etc/hosts, read-only"),
+    Row::long("inaccessible", Value("PATH", |o, path| add(&mut o.inaccessible, path)), "hide a path (repeatable)"),
+    Row::long(
         "read-only-path",
         Value("PATH", |o, path| add(&mut o.read_only_path, path)),
         "make a path read-only (repeatable)",
     ),
-    long(
+    Row::long(
         "mask-defaults",
         Flag(|o| o.mask_defaults = true),
         "hide and protect the paths of proc and sys that docker does",
     ),
-    long("read-only", Flag(|o| o.read_only = true), "make the root itself read-only, last"),
-    long("pivot", Flag(|o| o.pivot = true), "make it the root of the mount namespace; find COMMAND inside"),
-    long("new-session", Flag(|o| o.new_session = true), "run COMMAND in a session without a terminal"),
-    long(
+    Row::long("read-only", Flag(|o| o.read_only = true), "make the root itself read-only, last"),
+    Row::long("pivot", Flag(|o| o.pivot = true), "make it the root of the mount namespace; find COMMAND inside"),
+    Row::long("new-session", Flag(|o| o.new_session = true), "run COMMAND in a session without a terminal"),
+    Row::long(
         "preserve-fds",
         Value("N", |o, count| set(&mut o.preserve_fds, value::count(count))),
         "leave descriptors 3 to 2+N open for COMMAND",
     ),
-    short('v', "verbose", Flag(|o| o.verbose = true), "say each step on standard error"),
-    long("dry-run", Flag(|o| o.dry_run = true), "only print the steps"),
+    Row::short('v', "verbose", Flag(|o| o.verbose = true), "say each step on standard error"),
+    Row::long("dry-run", Flag(|o| o.dry_run = true), "only print the steps"),
 ];
 
 /// The last value counts.
-fn set<T>(place: &mut T, value: Result<T, ValueError>) -> Result<(), Wrong> {
-    *place = value?;
+fn set<T>(place: &mut T, value: Result<impl Into<T>, ValueError>) -> Result<(), Wrong> {
+    *place = value?.into();
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::hierarchy::Host;
 use crate::spec::parse_all;
 use crate::status::{Error, NO_RULES, USAGE};
 use crate::systemd;
-use chain::table::Act::{self, Flag, Value};
+use chain::table::Act::{Flag, Value};
 use chain::table::{Row, Table, Wrong};
 use chain::{Page, Tool};
 use std::ffi::{OsStr, OsString};
@@ -24,24 +24,15 @@ struct Options {
     program: Vec<OsString>,
 }
 
-const fn row(short: Option<char>, long: Option<&'static str>, act: Act<Options>, help: &'static str) -> Row<Options> {
-    Row { short, long, act, help }
-}
-
 const TABLE: Table<Options> = Table {
     about: "Run a program in control groups",
     help: include_str!("cgexec.txt"),
     rows: &[
-        row(
-            Some('g'),
-            None,
-            Value("CONTROLLERS:PATH", Options::enter),
-            "the group to enter, where its controllers are",
-        ),
-        row(Some('s'), Some("sticky"), Flag(|_| ()), "accepted: only a rules daemon asks for it"),
-        row(Some('r'), None, Flag(|o| o.replace_idle = true), "end the idle process of a scope"),
-        row(Some('b'), None, Flag(|o| o.ignore_default = true), "ignore the default group of cgcreate -S"),
-        row(None, Some("fork"), Flag(|o| o.fork = true), "start the program as a child, born inside the group"),
+        Row::letter('g', Value("CONTROLLERS:PATH", Options::enter), "the group to enter, where its controllers are"),
+        Row::short('s', "sticky", Flag(|_| ()), "accepted: only a rules daemon asks for it"),
+        Row::letter('r', Flag(|o| o.replace_idle = true), "end the idle process of a scope"),
+        Row::letter('b', Flag(|o| o.ignore_default = true), "ignore the default group of cgcreate -S"),
+        Row::long("fork", Flag(|o| o.fork = true), "start the program as a child, born inside the group"),
     ],
     operand: "PROGRAM",
     operand_help: "the program, and its arguments",

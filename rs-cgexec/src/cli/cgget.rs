@@ -62,6 +62,7 @@ pub fn main() -> ExitCode {
 /// A group, and what of it is shown.
 struct Block<'a> {
     header: &'a OsStr,
+    /// By name; none are named where all are shown.
     controllers: Vec<String>,
     all: bool,
 }
@@ -137,7 +138,7 @@ fn by_group(cli: &Cli, host: &Host) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
     for block in blocks(cli)? {
         let mut controllers = Vec::new();
-        for name in block.controllers.iter().filter(|_| !block.all) {
+        for name in &block.controllers {
             let found = match host.find(name) {
                 Some(hierarchy) => Some((hierarchy, Some(name.clone()))),
                 None => host.resolve(name).map(|(hierarchy, own)| (hierarchy, own.map(str::to_owned))),
@@ -184,7 +185,8 @@ fn blocks(cli: &Cli) -> Result<Vec<Block<'_>>, Error> {
             let at = text.as_bytes().iter().position(|b| *b == b':').unwrap_or(0) + 1;
             let header = text.as_bytes()[at..].split(|b| *b == b':').next().unwrap_or_default();
             let all = spec.is_all();
-            blocks.push(Block { header: OsStr::from_bytes(header), controllers: spec.controllers, all });
+            let controllers = if all { Vec::new() } else { spec.controllers };
+            blocks.push(Block { header: OsStr::from_bytes(header), controllers, all });
         }
         return Ok(blocks);
     }
