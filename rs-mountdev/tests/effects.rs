@@ -270,10 +270,13 @@ fn a_masked_outer_proc_says_what_masks_it() {
 fn without_privilege_the_hint_says_so() {
     needs!("userns");
     let stage = Stage::new();
-    let script = "exec setpriv --bounding-set -all --inh-caps -all \"$T\" --root=\"$ROOT\" --null -- echo ran";
-    let ran = stage.sh("-mr", script);
-    refused(&ran, "dev/null: ");
-    assert!(ran.stderr.contains("hint: mounting needs CAP_SYS_ADMIN"), "{}", ran.stderr);
+    for (option, says) in [("--null", "dev/null: "), ("--propagation=private", "--propagation: ")] {
+        let script =
+            format!("exec setpriv --bounding-set -all --inh-caps -all \"$T\" --root=\"$ROOT\" {option} -- echo ran");
+        let ran = stage.sh("-mr", &script);
+        refused(&ran, says);
+        assert!(ran.stderr.contains("hint: mounting needs CAP_SYS_ADMIN"), "{}", ran.stderr);
+    }
 }
 
 #[test]

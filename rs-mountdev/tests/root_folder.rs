@@ -169,6 +169,22 @@ fn pivot_starts_nothing_of_the_host() {
 }
 
 #[test]
+fn pivot_starts_nothing_that_it_cannot_read() {
+    needs!("root");
+    // Of an owner who is nobody inside: it can be started all the same.
+    let stage = Stage::new();
+    stage.prepare("printf \"#!/proc/self/exe\\n\" > x; chmod 711 x; chown 4321:4321 x");
+    let line = "exec \"$T\" --root=\"$ROOT\" --proc --pivot -- /x";
+    let ran = stage.sh(ROOTLESS, line);
+    let says = "rs-mountdev: failed to execute /x: /x cannot be read to see what it starts\n";
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (126, "", says));
+    // What could not be started anyway is left to exec.
+    stage.prepare("chmod 600 x");
+    let ran = stage.sh(ROOTLESS, line);
+    assert_eq!((ran.status, ran.stderr.contains("/x: Permission denied\n")), (126, true), "{}", ran.stderr);
+}
+
+#[test]
 fn nested_user_namespaces_work_after_a_pivot() {
     needs!("userns");
     let stage = Stage::new();
