@@ -42,6 +42,14 @@ pub enum Refusal {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The kernel took the write and did something else.
+    #[error("{file} has become '{text}'")]
+    NotTaken {
+        /// The file.
+        file: String,
+        /// What it holds.
+        text: String,
+    },
     /// It tells something and takes nothing.
     #[error("{0} is read-only")]
     ReadOnly(String),

@@ -3,6 +3,10 @@
 /// v1's "no limit" on pages of 4 KiB: the largest number of pages, in bytes.
 pub(super) const UNLIMITED: u64 = 9_223_372_036_854_771_712;
 
+/// The same in huge pages, of which the largest are of 16 GiB: v1 rounds "no
+/// limit" down to whole ones.
+pub(super) const HUGE_UNLIMITED: u64 = UNLIMITED - (16 << 30);
+
 /// Bytes as the kernel's memparse reads them: decimal, `0x` or octal, then
 /// one of K M G T P E. `None` for anything else.
 pub(super) fn bytes(text: &str) -> Option<u64> {
@@ -24,6 +28,31 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
         digits.parse().ok()?
     };
     number.checked_mul(1 << shift)
+}
+
+/// An integer as the kernel's kstrtoull and kstrtoll read it: decimal, `0x` or
+/// octal, after at most one sign; blanks around it do not count.
+pub(super) fn integer(text: &str) -> Option<i128> {
+    let text = text.trim();
+    let (minus, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let (digits, radix) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => (hex, 16),
+        None if digits.len() > 1 && digits.starts_with('0') => (digits, 8),
+        None => (digits, 10),
+    };
+    let number = u64::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))?;
+    Some(if minus { -i128::from(number) } else { number.into() })
+}
+
+/// [`integer`], and none below zero.
+pub(super) fn natural(text: &str) -> Option<u64> {
+    integer(text).and_then(|number| u64::try_from(number).ok())
 }
 
 /// A limit in bytes.
@@ -86,6 +115,13 @@ mod tests {
         assert_eq!(bytes("010"), Some(8));
         assert_eq!(bytes("abc"), None);
         assert_eq!(bytes(""), None);
+        assert_eq!(natural(" 0x400\n"), Some(1024));
+        assert_eq!(natural("02000"), Some(1024));
+        assert_eq!(natural("+7"), Some(7));
+        assert_eq!(integer("-1"), Some(-1));
+        for wrong in ["", "-", "+", "0x", "0x+1", "++1", "1k", "-1", "18446744073709551616"] {
+            assert_eq!(natural(wrong), None, "{wrong}");
+        }
         assert_eq!(v1_limit("-1"), Some(Limit::Unlimited));
         assert_eq!(v1_limit("9223372036854771712"), Some(Limit::Unlimited));
         assert_eq!(v1_limit("99999999999999999999999"), Some(Limit::Unlimited));

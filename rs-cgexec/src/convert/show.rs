@@ -1,6 +1,6 @@
 //! What a parameter of the other version reads as.
 
-use super::number::{Limit, UNLIMITED, keyed, scaled, v1_limit, v2_limit};
+use super::number::{HUGE_UNLIMITED, Limit, UNLIMITED, keyed, scaled, v1_limit, v2_limit};
 use super::{Files, How, Match, Refusal, read};
 use crate::hierarchy::Version;
 use std::collections::BTreeMap;
@@ -93,7 +93,8 @@ fn v2_on_v1(found: &Match, target: &str, files: Files<'_>) -> Result<String, Ref
             text().map(|text| if v1_limit(&text) == Some(Limit::Unlimited) { "max".to_owned() } else { text })?
         }
         How::HugeLimit => {
-            text().map(|text| if v1_limit(&text) == Some(Limit::Unlimited) { "max".to_owned() } else { text })?
+            let text = text()?;
+            if text.parse().is_ok_and(|bytes: u64| bytes >= HUGE_UNLIMITED) { "max".to_owned() } else { text }
         }
         How::Swap => {
             let (memory, both) = (read(files, "memory.limit_in_bytes")?, text()?);

@@ -37,6 +37,10 @@ fn limits() {
     assert_eq!(written("memory.max", "max", &[]), "memory.limit_in_bytes=-1");
     assert_eq!(shown("memory.max", &[("memory.limit_in_bytes", "9223372036854771712\n")]), "max");
     assert_eq!(written("hugetlb.2MB.limit_in_bytes", "-1", &[]), "hugetlb.2MB.max=max");
+    // v1 rounds "no limit" down to whole huge pages.
+    assert_eq!(shown("hugetlb.2MB.max", &[("hugetlb.2MB.limit_in_bytes", "9223372036852678656\n")]), "max");
+    assert_eq!(shown("hugetlb.1GB.max", &[("hugetlb.1GB.limit_in_bytes", "9223372035781033984\n")]), "max");
+    assert_eq!(shown("hugetlb.2MB.max", &[("hugetlb.2MB.limit_in_bytes", "4194304\n")]), "4194304");
     assert_eq!(shown("hugetlb.1GB.rsvd.limit_in_bytes", &[("hugetlb.1GB.rsvd.max", "max\n")]), "-1");
 }
 

@@ -1,6 +1,6 @@
 //! What a value of the other version is written as, and where.
 
-use super::number::{Limit, UNLIMITED, scaled, v1_limit, v2_limit};
+use super::number::{Limit, UNLIMITED, integer, natural, scaled, v1_limit, v2_limit};
 use super::show::{default_of, v1_weight, v2_weight};
 use super::{Files, How, Match, Refusal, read};
 use crate::hierarchy::Version;
@@ -35,20 +35,22 @@ pub fn plan(found: &Match, value: &str, files: Files<'_>) -> Result<Vec<Step>, R
 }
 
 fn v1_on_v2(found: &Match, value: &str, files: Files<'_>) -> Result<Vec<Step>, Refusal> {
-    if matches!(found.row.how, How::Already(so) if so == value) {
+    // "No limit" has many forms.
+    let unlimited = |text| v1_limit(text) == Some(Limit::Unlimited);
+    if matches!(found.row.how, How::Already(so) if so == value || unlimited(so) && unlimited(value)) {
         return Ok(Vec::new());
     }
     let target = found.target()?;
-    let number = || value.trim().parse::<u64>().map_err(|_| found.invalid(value, "want a number"));
+    let number = || natural(value).ok_or_else(|| found.invalid(value, "want a number"));
     let one = |value: String| Ok(vec![step(target, value)]);
     match found.row.how {
         How::AsIs | How::BfqWeight => one(value.to_owned()),
-        How::Limit => one(if v1_limit(value) == Some(Limit::Unlimited) { "max".to_owned() } else { value.to_owned() }),
+        How::Limit => one(if unlimited(value) { "max".to_owned() } else { value.to_owned() }),
         How::HugeLimit => one(if value == "-1" { "max".to_owned() } else { value.to_owned() }),
         How::Swap => one(swap_alone(found, value, files)?),
         How::Quota => {
             let now = read(files, target)?;
-            let quota: i64 = value.trim().parse().map_err(|_| found.invalid(value, "want a number"))?;
+            let quota = integer(value).ok_or_else(|| found.invalid(value, "want a number"))?;
             let quota = if quota < 0 { "max".to_owned() } else { quota.to_string() };
             one(format!("{quota} {}", now.split(' ').nth(1).unwrap_or("100000")))
         }
@@ -66,8 +68,11 @@ fn v1_on_v2(found: &Match, value: &str, files: Files<'_>) -> Result<Vec<Step>, R
         How::Throttle(key) => {
             let (device, limit) =
                 value.trim().split_once(' ').ok_or_else(|| found.invalid(value, "want MAJOR:MINOR LIMIT"))?;
-            let limit = if limit.trim() == "0" { "max" } else { limit.trim() };
-            one(format!("{device} {key}={limit}"))
+            match limit.trim().parse::<u64>() {
+                Ok(0) => one(format!("{device} {key}=max")),
+                Ok(limit) => one(format!("{device} {key}={limit}")),
+                Err(_) => Err(found.invalid(value, "want MAJOR:MINOR LIMIT")),
+            }
         }
         How::Weight => match number()? {
             weight @ 10..=1000 => one(v2_weight(weight).to_string()),
@@ -103,20 +108,24 @@ fn swap_alone(found: &Match, value: &str, files: Files<'_>) -> Result<String, Re
 
 fn v2_on_v1(found: &Match, value: &str, files: Files<'_>) -> Result<Vec<Step>, Refusal> {
     let target = found.target()?;
-    let number = |text: &str| text.trim().parse::<u64>().map_err(|_| found.invalid(value, "want a number"));
+    let number = |text: &str| natural(text).ok_or_else(|| found.invalid(value, "want a number"));
     let one = |value: String| Ok(vec![step(target, value)]);
     match found.row.how {
         How::AsIs => one(value.to_owned()),
-        How::Limit | How::HugeLimit => one(if value == "max" { "-1".to_owned() } else { value.to_owned() }),
+        How::Limit if target == MEMORY => Ok(memory_keeping_swap(value, files)),
+        How::Limit | How::HugeLimit => one(v1_text(value).to_owned()),
         How::Swap => {
             let swap = v2_limit(value).ok_or_else(|| found.invalid(value, "want a number of bytes or max"))?;
             let Limit::Bytes(swap) = swap else { return one("-1".to_owned()) };
-            let memory = v1_limit(&read(files, "memory.limit_in_bytes")?).and_then(Limit::bytes);
+            let memory = v1_limit(&read(files, MEMORY)?).and_then(Limit::bytes);
             let memory = memory.ok_or_else(|| found.invalid(value, "memory has no limit; set memory.max first"))?;
             one(memory.saturating_add(swap).min(UNLIMITED).to_string())
         }
         How::Quota | How::Period => cpu_max(found, value),
-        How::Shares => one(scaled(number(value)?, 1024, 100, 2, 262_144).to_string()),
+        How::Shares => match number(value)? {
+            weight @ 1..=10_000 => one(scaled(weight, 1024, 100, 2, 262_144).to_string()),
+            _ => Err(found.invalid(value, "want 1 to 10000")),
+        },
         How::Partition => match value {
             "root" => one("1".to_owned()),
             "member" => one("0".to_owned()),
@@ -147,11 +156,39 @@ fn v2_on_v1(found: &Match, value: &str, files: Files<'_>) -> Result<Vec<Step>, R
     }
 }
 
+const MEMORY: &str = "memory.limit_in_bytes";
+const BOTH: &str = "memory.memsw.limit_in_bytes";
+
+/// v2's `max` is v1's `-1`.
+fn v1_text(value: &str) -> &str {
+    if value.trim() == "max" { "-1" } else { value }
+}
+
+/// v1's second limit is for memory and swap together: where there is one it
+/// moves with the first, so that swap keeps what it had. The first must never
+/// be above the second, not even between the steps.
+fn memory_keeping_swap(value: &str, files: Files<'_>) -> Vec<Step> {
+    let limit = step(MEMORY, v1_text(value));
+    let now = |file| files(file).ok().and_then(|text| v1_limit(text.trim_end())).and_then(Limit::bytes);
+    let (Some(memory), Some(both), Some(new)) = (now(MEMORY), now(BOTH), v2_limit(value).and_then(Limit::bytes)) else {
+        return vec![limit];
+    };
+    let new = new.saturating_add(both.saturating_sub(memory)).min(UNLIMITED);
+    let both = step(BOTH, new.to_string());
+    if new >= memory { vec![both, limit] } else { vec![limit, both] }
+}
+
 /// `QUOTA [PERIOD]` in an order in which the kernel refuses no step: a quota
 /// under a period that it does not fit is `EINVAL`.
 fn cpu_max(found: &Match, value: &str) -> Result<Vec<Step>, Refusal> {
     let words: Vec<&str> = value.split_ascii_whitespace().collect();
-    let quota = |word| step("cpu.cfs_quota_us", if word == "max" { "-1" } else { word });
+    // Looked at before anything is written: the first step lifts the quota.
+    let number = |word: &str| word.parse::<u64>().is_ok();
+    let (quotas, periods) = words.split_at(words.len().min(1));
+    if !quotas.iter().all(|word| *word == "max" || number(word)) || !periods.iter().all(|word| number(word)) {
+        return Err(found.invalid(value, "want QUOTA [PERIOD]"));
+    }
+    let quota = |word| step("cpu.cfs_quota_us", v1_text(word));
     match words[..] {
         [limit] => Ok(vec![quota(limit)]),
         ["max", period] => Ok(vec![quota("max"), step("cpu.cfs_period_us", period)]),
@@ -169,7 +206,12 @@ fn io_max(found: &Match, value: &str) -> Result<Vec<Step>, Refusal> {
         let row = |key: &str| super::TABLE.iter().find(|row| matches!(row.how, How::Throttle(one) if one == key));
         let (key, limit) = word.split_once('=').ok_or_else(|| found.invalid(value, "want KEY=LIMIT"))?;
         let row = row(key).ok_or_else(|| found.invalid(value, "want rbps, wbps, riops or wiops"))?;
-        steps.push(step(row.v1, format!("{device} {}", if limit == "max" { "0" } else { limit })));
+        let limit = match limit.parse::<u64>() {
+            Ok(1..) => limit,
+            _ if limit == "max" => "0",
+            _ => return Err(found.invalid(value, "a limit is a positive number or max")),
+        };
+        steps.push(step(row.v1, format!("{device} {limit}")));
     }
     if steps.is_empty() { Err(found.invalid(value, "want KEY=LIMIT")) } else { Ok(steps) }
 }

@@ -25,6 +25,21 @@ pub fn kind(dir: &Path) -> Option<String> {
     fs::read_to_string(dir.join("cgroup.type")).ok().map(|text| text.trim_end().to_owned())
 }
 
+/// Whether there is a group at `dir`.
+///
+/// # Errors
+/// The caller may not look into it, or not even see it.
+pub fn exists(dir: &Path) -> Result<bool, SysError> {
+    // The dot asks for the right to search the directory itself, too.
+    match fs::metadata(dir.join(".")) {
+        Ok(_) => Ok(true),
+        Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)) {
+            Errno::ENOENT | Errno::ENOTDIR => Ok(false),
+            errno => Err(SysError { what: format!("cannot access {}", dir.display()), errno, hint: None }),
+        },
+    }
+}
+
 /// The groups right below `dir`, in the directory's own order. A group that
 /// goes away meanwhile has none.
 pub fn children(dir: &Path) -> Vec<PathBuf> {
