@@ -1,6 +1,6 @@
 //! Moving processes into groups.
 
-use super::{Control, kind, words};
+use super::{Control, exists, kind, words};
 use crate::hierarchy::{Host, Target, Version};
 use crate::spec::Spec;
 use crate::status::{Error, NO_GROUP, NOT_ALLOWED, NOT_OWNER, SYSTEM};
@@ -66,7 +66,7 @@ impl Place<'_> {
     /// # Errors
     /// A missing group, a controller that the parent does not pass on.
     pub fn check_v2(&self) -> Result<(), Error> {
-        if !self.dir.is_dir() {
+        if !exists(&self.dir).map_err(Error::step(NOT_ALLOWED))? {
             return Err(self.missing());
         }
         // The top group's parent is not ours to see; it has what there is.
@@ -129,9 +129,9 @@ impl Place<'_> {
 
     fn attach_v2(&self, who: Who) -> Result<(), Error> {
         self.check_v2()?;
-        let kind = kind(&self.dir);
-        let name = if kind.as_deref() == Some("threaded") { "cgroup.threads" } else { "cgroup.procs" };
-        let file = self.dir.join(name);
+        // In a threaded group too: cgroup.threads takes one thread, and none
+        // from another domain.
+        let file = self.dir.join("cgroup.procs");
         let why = "writing a process to this file moves it into the group: limits hold from here on";
         let control = self.open(&file, why)?;
         let id = match who {

@@ -1,6 +1,6 @@
 //! Removing groups: their processes go to the parent first.
 
-use super::{Control, children, kind, while_busy};
+use super::{Control, children, exists, kind, while_busy};
 use crate::hierarchy::{Host, Version};
 use crate::spec::Spec;
 use crate::status::{Error, FAILED, SYSTEM};
@@ -68,7 +68,7 @@ impl<'h> Deletion<'h> {
     }
 
     fn delete_dir(&self, dir: &Path, version: Version, top: bool) -> Result<(), Error> {
-        if !dir.is_dir() {
+        if !exists(dir).map_err(Error::step(SYSTEM))? {
             let group = dir.file_name().unwrap_or_default().to_owned();
             return Err(Error::NoGroup { group, dir: dir.to_owned(), status: SYSTEM });
         }
@@ -132,22 +132,27 @@ fn evacuate(dir: &Path, refuge: &Path, version: Version) -> Result<(), SysError>
         if ids.is_empty() {
             break;
         }
-        let file = refuge.join(list(dir, version));
-        let why = "a group that holds a process cannot be removed: it goes to the parent";
-        let control = Control::open(&file, why)?;
         for id in ids {
-            match control.write(&id, why) {
+            let moved = match move_to(refuge, list(dir, version), &id) {
+                // A thread goes alone only within its domain.
+                Err(foreign) if foreign.errno == Errno::EOPNOTSUPP => move_to(refuge, "cgroup.procs", &id),
+                moved => moved,
+            };
+            match moved {
                 Err(ended) if ended.errno == Errno::ESRCH => {}
-                Err(mut refused) => {
-                    refused.what =
-                        format!("{}: cannot move process {}", refused.what, OsStr::from_bytes(&id).display());
-                    return Err(refused);
-                }
-                Ok(()) => {}
+                moved => moved?,
             }
         }
     }
     Ok(())
+}
+
+fn move_to(refuge: &Path, name: &str, id: &[u8]) -> Result<(), SysError> {
+    let why = "a group that holds a process cannot be removed: it goes to the parent";
+    Control::open(&refuge.join(name), why)?.write(id, why).map_err(|refused| SysError {
+        what: format!("{}: cannot move process {}", refused.what, OsStr::from_bytes(id).display()),
+        ..refused
+    })
 }
 
 /// rmdir(2) of a group, which may be busy for a moment after its last process
