@@ -1,15 +1,18 @@
 //! Listings: groups, hierarchies, the parameters of a controller.
 
-use crate::group::children;
+use crate::group::{children, exists, tree};
 use crate::hierarchy::{Hierarchy, Host, Version};
-use crate::status::{Error, NO_FILE, NO_GROUP};
+use crate::spec::Spec;
+use crate::status::{Error, NO_FILE, NO_GROUP, SYSTEM};
 use crate::value::{Parameters, Rule};
+use chain::SysError;
+use nix::errno::Errno;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a line of `lssubsys` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +89,18 @@ pub fn versions(host: &Host) -> Vec<u8> {
     out
 }
 
+/// The first hierarchy of the mount table that holds one of the controllers of
+/// `spec`; others may be unknown.
+///
+/// # Errors
+/// None of them is known: with `status`.
+pub fn first<'h>(host: &'h Host, spec: &Spec, status: u8) -> Result<&'h Hierarchy, Error> {
+    let alone = |name: &String| Spec { controllers: vec![name.clone()], group: spec.group.clone() };
+    let found: Vec<_> = spec.controllers.iter().filter_map(|name| host.targets(&alone(name), status).ok()).collect();
+    let first = host.hierarchies.iter().find(|h| found.iter().flatten().any(|target| target.hierarchy == *h));
+    first.map_or_else(|| host.targets(spec, status).map(|targets| targets[0].hierarchy), Ok)
+}
+
 /// `c1,c2:/path` for every group of `hierarchy`, parents first; below `from`,
 /// which gets a trailing slash itself.
 pub fn groups(hierarchy: &Hierarchy, from: Option<&Path>, out: &mut Vec<u8>) {
@@ -101,16 +116,16 @@ pub fn groups(hierarchy: &Hierarchy, from: Option<&Path>, out: &mut Vec<u8>) {
         name.push(b'/');
     }
     group(&label, &name, out);
-    below(&label, &dir, &name, out);
+    list_below(&label, &dir, &name, out);
 }
 
-fn below(label: &str, dir: &Path, prefix: &[u8], out: &mut Vec<u8>) {
+fn list_below(label: &str, dir: &Path, prefix: &[u8], out: &mut Vec<u8>) {
     for child in children(dir) {
         let mut name = prefix.to_vec();
         name.extend_from_slice(child.file_name().unwrap_or_default().as_bytes());
         group(label, &name, out);
         name.push(b'/');
-        below(label, &child, &name, out);
+        list_below(label, &child, &name, out);
     }
 }
 
@@ -122,10 +137,21 @@ fn group(label: &str, name: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The parameters of `controller` in the group at `dir` and their values
-/// without the last newline, in the directory's own order. A file that may
-/// not be opened is left out, one that cannot be read is empty.
-pub fn parameters(dir: &Path, controller: &str) -> Vec<(OsString, Vec<u8>)> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+/// without the last newline, in the directory's own order; none without such
+/// a group. A file that may not be opened is left out, one that cannot be read
+/// is empty.
+///
+/// # Errors
+/// The directory cannot be listed: 96.
+pub fn parameters(dir: &Path, controller: &str) -> Result<Vec<(OsString, Vec<u8>)>, Error> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        entries => entries.map_err(|error| {
+            let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+            let source = SysError { what: format!("cannot open {}", dir.display()), errno, hint: None };
+            Error::Step { source, status: SYSTEM }
+        })?,
+    };
     let mut all = Vec::new();
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
@@ -139,7 +165,7 @@ pub fn parameters(dir: &Path, controller: &str) -> Vec<(OsString, Vec<u8>)> {
             Err(_) => all.push((name, Vec::new())),
         }
     }
-    all
+    Ok(all)
 }
 
 /// `cgset --copy-from`: gives `target` what `source` has in every hierarchy:
@@ -147,13 +173,18 @@ pub fn parameters(dir: &Path, controller: &str) -> Vec<(OsString, Vec<u8>)> {
 /// refuses is skipped.
 ///
 /// # Errors
-/// The source is nowhere (82), the target is nowhere (95).
+/// The source is nowhere (82), the target is nowhere (95), the source cannot be
+/// listed (96).
 pub fn copy(source: &Parameters<'_>, target: &Parameters<'_>) -> Result<(), Error> {
     let hierarchies = &source.host.hierarchies;
     let nowhere = |one: &Parameters<'_>, status| {
-        let there = hierarchies.iter().any(|h| h.dir(&one.path).is_dir());
-        let dir = hierarchies.first().map(|h| h.dir(&one.path)).unwrap_or_default();
-        if there { Ok(()) } else { Err(Error::NoGroup { group: one.name.to_owned(), dir, status }) }
+        let dirs: Vec<_> = hierarchies.iter().map(|h| h.dir(&one.path)).collect();
+        if dirs.iter().any(|dir| dir.is_dir()) {
+            return Ok(());
+        }
+        dirs.iter().try_for_each(|dir| exists(dir).map(drop)).map_err(Error::step(status))?;
+        let dir = dirs.first().cloned().unwrap_or_default();
+        Err(Error::NoGroup { group: one.name.to_owned(), dir, status })
     };
     nowhere(source, NO_GROUP)?;
     nowhere(target, NO_FILE)?;
@@ -163,15 +194,30 @@ pub fn copy(source: &Parameters<'_>, target: &Parameters<'_>) -> Result<(), Erro
             continue;
         }
         for controller in &hierarchy.controllers {
-            copy_controller(&from, controller, target);
+            copy_controller(&from, controller, target)?;
         }
     }
     Ok(())
 }
 
-fn copy_controller(from: &Path, controller: &str, target: &Parameters<'_>) {
+/// The paths of all groups below `group`, in whichever hierarchy, parents
+/// first.
+pub fn below(group: &Parameters<'_>) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for hierarchy in &group.host.hierarchies {
+        for dir in tree(&hierarchy.dir(&group.path)).split_off(1) {
+            let path = dir.strip_prefix(&hierarchy.mounts[0]).unwrap_or(&dir).to_owned();
+            if !all.contains(&path) {
+                all.push(path);
+            }
+        }
+    }
+    all
+}
+
+fn copy_controller(from: &Path, controller: &str, target: &Parameters<'_>) -> Result<(), Error> {
     let mut rules = Vec::new();
-    for (name, value) in parameters(from, controller) {
+    for (name, value) in parameters(from, controller)? {
         let writable = fs::metadata(from.join(&name)).is_ok_and(|about| about.mode() & 0o200 != 0);
         // The kernel rounds the weight away when it is set as a nice value.
         if !writable || value.is_empty() || value.contains(&b'\n') || name == "cpu.weight.nice" {
@@ -184,4 +230,5 @@ fn copy_controller(from: &Path, controller: &str, target: &Parameters<'_>) {
     for rule in refused {
         let _ = target.set(std::slice::from_ref(&rule));
     }
+    Ok(())
 }

@@ -246,6 +246,28 @@ fn who_may_enter_on_v1() {
     assert_eq!(stage.sh(&format!("{user} cgset -r cpu.shares=2 /")).status, 95);
 }
 
+/// What cannot be seen is not "not there".
+#[test]
+fn a_group_that_may_not_be_looked_into_on_v1() {
+    needs!("root", "v1", "setpriv");
+    let stage = Stage::for_anyone("closed");
+    let user = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    stage.ok("cgcreate -g cpu:$G/a; chmod 700 $(lssubsys -m cpu | cut -d' ' -f2)/$G");
+    for (command, status) in [
+        ("cgget -g cpu:$G", 96),
+        ("cgget -r cpu.shares $G/a", 96),
+        ("cgget -r cpu.weight $G/a", 96),
+        ("cgset -r cpu.shares=512 $G/a", 95),
+        ("cgset -r cpu.weight=50 $G/a", 95),
+        ("cgexec -g cpu:$G/a echo ran", 87),
+        ("cgdelete cpu:$G/a", 96),
+    ] {
+        let ran = stage.sh(&format!("{user} {command}"));
+        assert_eq!((ran.status, ran.stdout.lines().count()), (status, 0), "{command}: {}", ran.stderr);
+        assert!(ran.stderr.trim_end().ends_with("Permission denied"), "{command}: {}", ran.stderr);
+    }
+}
+
 #[test]
 fn who_may_enter_on_v2() {
     needs!("root", "v2", "setpriv");

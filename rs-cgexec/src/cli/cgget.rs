@@ -155,7 +155,7 @@ fn by_group(cli: &Cli, host: &Host) -> Result<Vec<u8>, Error> {
         begin(cli, block.header, &mut out);
         for (hierarchy, name) in controllers {
             let Some(name) = name else { continue };
-            for (file, text) in list::parameters(&hierarchy.dir(&path), &name) {
+            for (file, text) in list::parameters(&hierarchy.dir(&path), &name)? {
                 value(cli, file.as_bytes(), &text, &mut out);
             }
         }

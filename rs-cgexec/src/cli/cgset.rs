@@ -28,7 +28,7 @@ struct Cli {
     rule: Vec<OsString>,
     /// copy all parameters of GROUP
     #[arg(long = "copy-from", value_name = "GROUP")]
-    copy_from: Option<OsString>,
+    copy_from: Vec<OsString>,
     /// set in all groups below, too
     #[arg(short = 'R')]
     recursive: bool,
@@ -46,7 +46,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {
-    if cli.rule.is_empty() == cli.copy_from.is_none() {
+    if cli.copy_from.len() > 1 {
+        return Err(usage("--copy-from is given twice"));
+    }
+    if cli.rule.is_empty() == cli.copy_from.is_empty() {
         return Err(usage("want either -r NAME=VALUE or --copy-from GROUP"));
     }
     if cli.groups.is_empty() {
@@ -60,10 +63,14 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Ok::<_, Error>(Parameters { host: &host, name, path })
     };
     let groups = cli.groups.iter().map(|name| group(name.as_os_str())).collect::<Result<Vec<_>, _>>()?;
-    if let Some(source) = &cli.copy_from {
+    if let Some(source) = cli.copy_from.first() {
         let source = group(source)?;
         for target in groups {
+            let below = if cli.recursive { list::below(&target) } else { Vec::new() };
             list::copy(&source, &target)?;
+            for path in below {
+                list::copy(&source, &Parameters { path, ..target })?;
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }

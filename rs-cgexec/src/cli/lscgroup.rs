@@ -48,8 +48,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     }
     for spec in &specs {
         let path = host.path(&spec.group, !cli.ignore_default)?;
-        match host.targets(spec, FAILED) {
-            Ok(targets) => list::groups(targets[0].hierarchy, Some(&path), &mut out),
+        match list::first(&host, spec, FAILED) {
+            Ok(hierarchy) => list::groups(hierarchy, Some(&path), &mut out),
             Err(failure) => status = error::report(&failure),
         }
     }
