@@ -84,6 +84,8 @@ fn long<'a, K: Known>(options: &'a [K], name: &str, word: &str) -> Result<(&'a K
 /// Reads `words` by `options`.
 pub(crate) fn read<K: Known>(options: &[K], operands: Operands, words: Vec<OsString>) -> Line<'_, K> {
     let mut line = Line { seen: Vec::new(), operands: Vec::new(), mistake: None };
+    // What getopt(3) asks the environment: options end at the first operand.
+    let posixly_correct = std::env::var_os("POSIXLY_CORRECT").is_some();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let bytes = word.as_bytes();
@@ -96,7 +98,7 @@ pub(crate) fn read<K: Known>(options: &[K], operands: Operands, words: Vec<OsStr
             read_cluster(options, &bytes[1..], &mut words, &mut line.seen)
         } else {
             line.operands.push(word);
-            if operands == Operands::EndOptions {
+            if operands == Operands::EndOptions || posixly_correct {
                 break;
             }
             continue;

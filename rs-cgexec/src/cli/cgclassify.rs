@@ -7,7 +7,7 @@ use crate::status::{Error, USAGE};
 use crate::systemd;
 use chain::{Page, Tool, error};
 use clap::{CommandFactory, Parser};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 const TOOL: Tool = Tool::new("rs-cgclassify", USAGE).additions(super::OURS);
@@ -55,10 +55,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
     let host = Host::mounted()?;
     let mut status = 0;
     for word in &cli.pids {
-        let Some(pid) = word.to_str().and_then(|word| word.parse::<i32>().ok()).filter(|pid| *pid > 0) else {
-            chain::say(&format!("'{}' is not a process id", word.display()));
-            status = NO_PID;
-            continue;
+        let pid = match pid(word) {
+            Ok(pid) => pid,
+            Err(wrong) => {
+                chain::say(&format!("'{}' is not a process id", word.display()));
+                status = wrong;
+                continue;
+            }
         };
         let moved = places(&host, &specs, !cli.ignore_default)
             .and_then(|places| places.iter().try_for_each(|place| move_one(place, pid, cli.replace_idle)));
@@ -68,6 +71,19 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         }
     }
     Ok(status.into())
+}
+
+/// Reads a process id as strtol(3) does. A word that is none is another error
+/// than a number that no process has.
+fn pid(word: &OsStr) -> Result<i32, u8> {
+    let text = word.to_str().ok_or(NO_PID)?;
+    let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if !number && !word.is_empty() {
+        return Err(NO_PID);
+    }
+    text.parse().ok().filter(|pid| *pid > 0).ok_or(NOT_MOVED)
 }
 
 fn move_one(place: &Place<'_>, pid: i32, replace_idle: bool) -> Result<(), Error> {

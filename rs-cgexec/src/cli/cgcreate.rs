@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-const TOOL: Tool = Tool::new("rs-cgcreate", USAGE).additions(&["version", "idle"]).operands_anywhere();
+const TOOL: Tool = Tool::new("rs-cgcreate", USAGE).additions(super::OURS).operands_anywhere();
 
 /// Make control groups
 #[derive(Debug, Parser)]
@@ -29,7 +29,7 @@ struct Cli {
     #[arg(short = 'a', long = "admin", value_name = "UID:GID")]
     admin: Option<OsString>,
     /// the group, where its controllers are
-    #[arg(short = 'g', value_name = "CONTROLLERS:PATH", required_unless_present = "idle")]
+    #[arg(short = 'g', value_name = "CONTROLLERS:PATH", required = true)]
     group: Vec<OsString>,
     /// mode of the directory
     #[arg(short = 'd', long = "dperm", value_name = "MODE")]
@@ -52,22 +52,20 @@ struct Cli {
     /// ignore the default group of -S
     #[arg(short = 'b')]
     ignore_default: bool,
-    /// What the idle process of a scope does.
-    #[arg(long = "idle", hide = true)]
-    idle: bool,
     #[arg(hide = true)]
     rest: Vec<OsString>,
 }
 
 /// The whole tool.
 pub fn main() -> ExitCode {
+    // Not an option of the command line's, but what start_idle starts.
+    if std::env::args_os().skip(1).eq([systemd::IDLE_OPTION]) {
+        systemd::idle();
+    }
     chain::run(&TOOL, run)
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, Error> {
-    if cli.idle {
-        systemd::idle();
-    }
     if let Some(word) = cli.rest.first() {
         return Err(usage(format!("unexpected operand '{}'", word.display())));
     }
@@ -125,17 +123,18 @@ fn ids(text: &OsStr, caller: Ids) -> Result<Ids, Error> {
     let text = text.to_string_lossy();
     let (user, group) = text.split_once(':').unwrap_or((&text, ""));
     let unknown = |kind: &str, name: &str| usage(format!("{kind} '{name}' does not exist"));
+    // The largest number means "leave it" to chown(2): it is nobody's.
+    let number = |name: &str| name.parse().ok().filter(|id| *id != u32::MAX);
     let uid = match user {
         "" => caller.uid,
-        name => user_by_name(name)
-            .map(|user| user.uid)
-            .or_else(|| name.parse().ok())
-            .ok_or_else(|| unknown("user", name))?,
+        name => {
+            user_by_name(name).map(|user| user.uid).or_else(|| number(name)).ok_or_else(|| unknown("user", name))?
+        }
     };
     let gid = match group {
         "" => caller.gid,
         name => {
-            let found = group_by_name(name).map(|group| group.gid).or_else(|| name.parse().ok());
+            let found = group_by_name(name).map(|group| group.gid).or_else(|| number(name));
             found.ok_or_else(|| unknown("group", name))?
         }
     };

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 const FAILURE: u8 = 1;
-const TOOL: Tool = Tool::new("rs-uuidgen", FAILURE).operands_anywhere();
+const TOOL: Tool = Tool::new("rs-uuidgen", FAILURE).additions(&["time-v7", "count"]).operands_anywhere();
 
 /// Make a new universally unique identifier
 #[derive(Debug, Parser)]
@@ -79,16 +79,20 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         None => 1,
         Some(text) => text
             .to_str()
-            .and_then(|text| text.parse::<u32>().ok())
+            .and_then(|text| text.trim_ascii_start().parse::<u32>().ok())
             .ok_or_else(|| Error::Usage(format!("invalid count argument: '{}'", text.display())))?,
     };
     let make = maker(cli)?;
     let mut lines = String::new();
-    for _ in 0..count {
+    for made in 1..=count {
         lines.push_str(&make().hyphenated().to_string());
         lines.push('\n');
+        // Whoever reads them need not wait for the last one.
+        if made == count || lines.len() > 1 << 16 {
+            print(&lines, FAILURE)?;
+            lines.clear();
+        }
     }
-    print(&lines, FAILURE)?;
     Ok(ExitCode::SUCCESS)
 }
 
