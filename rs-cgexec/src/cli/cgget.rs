@@ -73,22 +73,25 @@ fn run(cli: &Cli) -> Result<ExitCode, Error> {
         return if cli.no_header || cli.values_only { Ok(ExitCode::SUCCESS) } else { Err(usage("missing GROUP")) };
     }
     let about_groups = cli.all || !cli.variable.is_empty() || !cli.group.is_empty();
-    if (cli.mode || cli.controllers) && (about_groups || cli.mode == cli.controllers || !cli.groups.is_empty()) {
-        return Err(usage("-m and -c stand alone"));
+    if (cli.mode || cli.controllers) && about_groups {
+        return Err(usage("-m and -c go with none of -r, -g and -a"));
     }
     if !cli.variable.is_empty() && (cli.all || !cli.group.is_empty()) {
         return Err(usage("-r goes with neither -a nor -g"));
     }
     let host = Host::mounted()?;
-    let out = if cli.mode {
-        mode(host.mode()).to_owned().into_bytes()
-    } else if cli.controllers {
-        list::versions(&host)
-    } else if cli.variable.is_empty() {
-        by_group(cli, &host)?
-    } else {
-        by_name(cli, &host)?
-    };
+    let mut out = Vec::new();
+    if cli.mode {
+        out.extend_from_slice(mode(host.mode()).as_bytes());
+    }
+    if cli.controllers {
+        out.extend(list::versions(&host));
+    }
+    if !cli.variable.is_empty() {
+        out.extend(by_name(cli, &host)?);
+    } else if about_groups || !cli.groups.is_empty() {
+        out.extend(by_group(cli, &host)?);
+    }
     write_stdout(&out).map_err(|errno| OutputError { errno, status: FAILED })?;
     Ok(ExitCode::SUCCESS)
 }
