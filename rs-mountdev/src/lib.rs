@@ -28,6 +28,7 @@ pub mod verify;
 use action::{Action, Opened, Work};
 use bind::{Change, change_flags};
 use chain::error::escaped;
+use chain::notation::quoted;
 use chain::sys::inherit::Umask;
 use chain::sys::make;
 use chain::sys::mount::Mount;
@@ -37,7 +38,8 @@ use cli::TABLE;
 use error::{AtPlace, Error, FAILURE, Why};
 use options::Options;
 use root::Root;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use value::Propagation;
 
@@ -153,7 +155,10 @@ fn dry_run(options: &Options, actions: &[Action]) -> Result<ExitCode, Error> {
         (options.pivot, "--pivot: make it the root of this mount namespace"),
     ];
     lines.extend(last.iter().filter(|(asked, _)| *asked).map(|(_, line)| (*line).to_owned()));
-    let words: Vec<String> = options.command.iter().map(|word| word.display().to_string()).collect();
+    // Where a word ends must be seen.
+    let plain = |word: &OsStr| !word.is_empty() && !word.as_bytes().iter().any(|b| b" \t\n\"\\'".contains(b));
+    let word = |word: &OsString| if plain(word) { word.display().to_string() } else { quoted(word).to_string() };
+    let words: Vec<String> = options.command.iter().map(word).collect();
     lines.push(format!("run {} with the root {}", words.join(" "), root.given().display()));
     let text: String = lines.iter().map(|line| escaped(line) + "\n").collect();
     chain::output::print(&text, FAILURE)?;

@@ -146,13 +146,15 @@ fn a_dry_run_says_the_steps_in_their_order_and_does_nothing() {
         &format!("--root={root}"),
         "id",
         "-u",
+        "a b",
+        "",
     ]);
     assert_eq!(status, 0);
     let wanted = format!(
         "--propagation: make all mounts slave\n--root: mount it on itself\nproc: mount a new proc\n\
          dev/pts: mount a new devpts\ndev/null: bind /dev/null\ndev/ptmx: lead to pts/ptmx\n/run: mount a new tmpfs\n\
          /mnt: bind /etc\n--read-only: make the root read-only\n\
-         --pivot: make it the root of this mount namespace\nrun id -u with the root {root}\n"
+         --pivot: make it the root of this mount namespace\nrun id -u \"a b\" \"\" with the root {root}\n"
     );
     assert_eq!(out, wanted);
     assert_eq!(std::fs::read_dir(stage.root()).expect("the root").count(), 0);
