@@ -1,14 +1,14 @@
 //! One thing to do in the root: what it needs, what it does, what must be
 //! there in the end.
 
-use crate::bind::{Change, Source, bind};
+use crate::bind::{Change, Source, bind, reopen};
 use crate::cgroup;
 use crate::device::{self, Device, PTMX, TTY, copied, flags, is_device};
 use crate::error::{AtPlace, Error, Why};
 use crate::fresh::{Fresh, PLAIN};
 use crate::options::{BindKind, UserStep};
 use crate::resolve::{Missing, resolve};
-use crate::root::{Place, Root};
+use crate::root::{Place, Root, mount_id};
 use crate::tty::{self, Terminal};
 use crate::value::{Access, DevicePair, TmpfsArg};
 use crate::verify::Expected;
@@ -75,6 +75,9 @@ pub struct Work {
     pub root: Root,
     /// What must be there in the end.
     pub expected: Vec<Expected>,
+    /// The ids of the mounts that the user named: what they cover need not be
+    /// there any more.
+    pub users: Vec<u64>,
 }
 
 impl Action {
@@ -125,7 +128,10 @@ impl Action {
                 let set = PLAIN.and(MountAttr::RDONLY);
                 work.bind_users(OsStr::new(path), source, Change { set, ..Change::default() })
             }
-            (Self::Hide(path), Opened::Source(null)) => mask::hide(&work.root, path, null),
+            (Self::Hide(path), Opened::Source(null)) => {
+                mask::hide(&work.root, path, null)?.iter().for_each(|place| work.covers(place));
+                Ok(())
+            }
             (Self::Protect(path, required), _) => mask::protect(&work.root, path, *required),
             (Self::User(step), opened) => work.user(step, opened),
             // `open` gives each of the others its source.
@@ -223,6 +229,7 @@ impl Work {
     fn user(&mut self, step: &UserStep, opened: Opened) -> Result<(), Error> {
         match (step, opened) {
             (UserStep::Bind(_, dest, kind), Opened::Source(source)) => {
+                let clear = if kind.devices { flags(&source, Path::new(dest))?.clear } else { MountAttr::NONE };
                 let mut set = MountAttr::NOSUID;
                 if !kind.devices {
                     set = set.and(MountAttr::NODEV);
@@ -230,7 +237,7 @@ impl Work {
                 if kind.read_only {
                     set = set.and(MountAttr::RDONLY);
                 }
-                self.bind_users(dest, source, Change { set, clear: MountAttr::NONE, recursive: true })
+                self.bind_users(dest, source, Change { set, clear, recursive: true })
             }
             (UserStep::Device(pair), Opened::Source(source)) => {
                 let change = flags(&source, Path::new(&pair.dest))?;
@@ -239,7 +246,9 @@ impl Work {
             (UserStep::Tmpfs(TmpfsArg { dest, options, attr }), _) => {
                 let place = self.users_place(dest, Missing::Folder)?;
                 let why = "a file system in memory that only this container has";
-                Fresh::new("tmpfs", options.clone(), *attr, why).mount_on(&place)
+                Fresh::new("tmpfs", options.clone(), *attr, why).mount_on(&place)?;
+                self.covers(&place);
+                Ok(())
             }
             (UserStep::Dir(dest), _) => self.users_place(dest, Missing::Folder).map(drop),
             (UserStep::Symlink(target, dest), _) => self.symlink(target, dest),
@@ -247,10 +256,25 @@ impl Work {
         }
     }
 
-    fn bind_users(&self, dest: &OsStr, source: Source, change: Change) -> Result<(), Error> {
+    fn bind_users(&mut self, dest: &OsStr, source: Source, change: Change) -> Result<(), Error> {
         let missing = if source.kind() == FileType::Directory { Missing::Folder } else { Missing::File };
         let place = self.users_place(dest, missing)?;
-        bind(&self.root, source, &place, change).map(drop)
+        let mount = bind(&self.root, source, &place, change)?;
+        self.users.extend(mount_id(mount.as_fd()));
+        Ok(())
+    }
+
+    /// Notes what the user has had mounted on `place`.
+    fn covers(&mut self, place: &Place) {
+        let mount = reopen(&self.root, place).ok().and_then(|again| mount_id(again.fd.as_fd()));
+        self.users.extend(mount);
+    }
+
+    /// Whether `name` is on, or below, a mount that the user named.
+    fn is_users(&self, name: &Path) -> bool {
+        let ways: Vec<&Path> = name.ancestors().filter(|way| !way.as_os_str().is_empty()).collect();
+        let mounts = ways.iter().filter_map(|way| mount_id(self.root.find(way).ok()?.fd.as_fd()));
+        mounts.into_iter().any(|id| self.users.contains(&id))
     }
 
     /// The place that the user's `dest` leads to, of the wanted kind.
@@ -288,7 +312,10 @@ impl Work {
     /// # Errors
     /// Something is not.
     pub fn verify(&self) -> Result<(), Error> {
-        self.expected.iter().try_for_each(|expected| expected.verify(&self.root))
+        self.expected.iter().try_for_each(|expected| match expected.verify(&self.root) {
+            Err(_) if self.is_users(expected.place()) => Ok(()),
+            result => result,
+        })
     }
 
     /// Puts a copy of the root's mount on the root itself and goes on there.
@@ -315,7 +342,8 @@ impl fmt::Display for Action {
             Self::Cgroup(Access::Ro) => f.write_str("sys/fs/cgroup: mount the cgroup file systems, read-only"),
             Self::Cgroup(Access::Rw) => f.write_str("sys/fs/cgroup: mount the cgroup file systems"),
             Self::Node(device) => write!(f, "dev/{0}: bind /dev/{0}", device.name),
-            Self::Terminal { devpts, try_only, .. } => {
+            Self::Terminal { devpts, node, try_only } => {
+                f.write_str(if *node { "dev/tty: bind /dev/tty; " } else { "" })?;
                 f.write_str(if *devpts {
                     "dev/console: bind the terminal"
                 } else {
@@ -327,12 +355,16 @@ impl fmt::Display for Action {
             Self::HostPtmx => f.write_str("dev/pts/ptmx: bind /dev/pts/ptmx"),
             Self::Link(target, place) => write!(f, "{}: link to {target}", place.display()),
             Self::HostFile(path) => write!(f, "{}: bind {path}, read-only", path.trim_start_matches('/')),
-            Self::Hide(path) => write!(f, "{}: hide", path.display()),
-            Self::Protect(path, _) => write!(f, "{}: make read-only", path.display()),
+            Self::Hide(path) => write!(f, "{}: hide, if it is there", path.display()),
+            Self::Protect(path, required) => {
+                write!(f, "{}: make read-only", path.display())?;
+                f.write_str(if *required { "" } else { ", if it is there" })
+            }
             Self::User(UserStep::Bind(source, dest, kind)) => {
                 write!(f, "{}: bind {}", dest.display(), source.display())?;
                 f.write_str(if kind.read_only { ", read-only" } else { "" })?;
-                f.write_str(if kind.devices { ", with devices" } else { "" })
+                f.write_str(if kind.devices { ", with devices" } else { "" })?;
+                f.write_str(if kind.try_only { ", if it is there" } else { "" })
             }
             Self::User(UserStep::Device(pair)) => write!(f, "{}: bind {}", pair.dest.display(), pair.source.display()),
             Self::User(UserStep::Tmpfs(arg)) => write!(f, "{}: mount a new tmpfs", arg.dest.display()),

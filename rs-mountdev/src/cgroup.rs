@@ -88,27 +88,39 @@ fn hierarchy(work: &mut Work, place: &Path, host: &MountEntry) -> Result<(), Err
             options.insert(0, FsOption::flag("none"));
         }
         let fs = Fresh::new("cgroup", options, attr, "a cgroup namespace shows the own group as the root");
-        return mounted(work, place, &fs);
+        if mounted(work, place, &fs)? {
+            return Ok(());
+        }
     }
     own_group(work, place, host, attr)
 }
 
-fn mounted(work: &mut Work, place: &Path, fs: &Fresh) -> Result<(), Error> {
-    fs.mount_on(&work.root.folder(place)?)?;
-    work.root.keep_users_out(place)
+/// Mounts `fs`, unless the cgroup namespace is inherited: it belongs to a user
+/// namespace outside, and nobody but its owner may.
+fn mounted(work: &mut Work, place: &Path, fs: &Fresh) -> Result<bool, Error> {
+    match fs.mount_on(&work.root.folder(place)?) {
+        Err(Error::Step { source, .. }) if source.errno == Errno::EPERM => Ok(false),
+        result => {
+            result?;
+            work.root.keep_users_out(place)?;
+            Ok(true)
+        }
+    }
 }
 
 /// Version 2. Where the kernel refuses a new mount, the own group is bound;
-/// without a cgroup namespace only to read (CVE-2023-25809).
+/// without a cgroup namespace of its own only to read (CVE-2023-25809).
 fn unified(work: &mut Work, place: &Path, access: Access, host: &MountEntry) -> Result<(), Error> {
     let attr = if access == Access::Ro { PLAIN.and(MountAttr::RDONLY) } else { PLAIN };
     if own_namespace() {
         let fs = Fresh::new("cgroup2", Vec::new(), attr, "a cgroup namespace shows the own group as the root");
         match mounted(work, place, &fs) {
-            Err(Error::Step { source, .. }) if matches!(source.errno, Errno::EPERM | Errno::EBUSY) => {}
-            result => return result,
+            Ok(false) => {}
+            Err(Error::Step { source, .. }) if source.errno == Errno::EBUSY => {
+                return own_group(work, place, host, attr);
+            }
+            result => return result.map(drop),
         }
-        return own_group(work, place, host, attr);
     }
     own_group(work, place, host, PLAIN.and(MountAttr::RDONLY))
 }

@@ -43,7 +43,13 @@ const ROWS: &[Row<Options>] = &[
     Row::long("proc", Flag(|o| o.proc = true), "mount a new procfs on proc"),
     Row::long(
         "proc-options",
-        Value("LIST", |o, list| set(&mut o.proc_options, value::proc_options(list))),
+        Value("LIST", |o, list| {
+            let more = value::proc_options(list)?;
+            let all = o.proc_options.get_or_insert_default();
+            all.read_only |= more.read_only;
+            all.options.extend(more.options);
+            Ok(())
+        }),
         "the same with hidepid=0..4, gid=N, subset=pid, ro",
     ),
     Row::long("sys", Flag(|o| o.sys = true), "mount a new sysfs on sys, read-only"),

@@ -1,7 +1,7 @@
 //! The end: the root becomes `/`, descriptors are not handed on, the session
 //! is left.
 
-use crate::error::{AtPlace, Error, errno};
+use crate::error::{AtPlace, Error, Why, errno};
 use crate::root::{Root, refusal};
 use chain::SysError;
 use chain::sys::file::Fd;
@@ -44,6 +44,18 @@ pub fn pivot(root: &Root) -> Result<(), Error> {
     let why = "nothing of the old root can be reached any more, and it goes when the last user lets go";
     make(&Umount2 { target: dot, flags: libc::MNT_DETACH, why }).at(PLACE)?;
     make(&ChDir(slash.as_os_str())).at(PLACE)
+}
+
+/// Goes to where the path of the working folder leads now: below the root that
+/// covers the one it was in, and could leave by `..`.
+///
+/// # Errors
+/// It leads nowhere, or not there.
+pub fn covered(root: &Root) -> Result<(), Error> {
+    let refused = || root.refused(Why::WorkingFolder);
+    let path = nix::unistd::getcwd().map_err(|_| refused())?;
+    make(&ChDir(path.as_os_str())).at("--read-only")?;
+    if root.holds_working_folder() { Ok(()) } else { Err(refused()) }
 }
 
 /// Makes COMMAND inherit descriptors 0 to 2 and `keep` more, no others.

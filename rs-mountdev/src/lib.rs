@@ -74,6 +74,9 @@ fn set_up(options: &Options, actions: &[Action]) -> Result<(), Error> {
         }
     };
     if let Some(how) = options.propagation {
+        if let Some(step) = propagation_step(how) {
+            say(&step);
+        }
         propagate(how)?;
     }
     let root = Root::open(options.root())?;
@@ -81,7 +84,9 @@ fn set_up(options: &Options, actions: &[Action]) -> Result<(), Error> {
         root.refuse_shared()?;
     }
     let opened = actions.iter().map(Action::open).collect::<Result<Vec<Opened>, Error>>()?;
-    let mut work = Work { root, expected: Vec::new() };
+    // After a pivot the working folder is the new root.
+    let below = options.read_only && !options.pivot && root.holds_working_folder();
+    let mut work = Work { root, expected: Vec::new(), users: Vec::new() };
     if options.read_only || options.pivot {
         say("--root: mount it on itself");
         work.cover_root()?;
@@ -111,11 +116,14 @@ fn set_up(options: &Options, actions: &[Action]) -> Result<(), Error> {
         leave::pivot(&work.root)?;
         return command::stays_inside(&work.root, &options.command);
     }
+    if below {
+        leave::covered(&work.root)?;
+    }
     if options.read_only { still_leads_there(&work.root, options.root()) } else { Ok(()) }
 }
 
-/// The covered root can be reached by a working folder inside it: COMMAND
-/// must come to the new one by the path that was given.
+/// COMMAND must come to the root that was made read-only, not to what that
+/// covers, by the path that was given.
 fn still_leads_there(root: &Root, given: &OsStr) -> Result<(), Error> {
     let again = Root::open(given)?;
     if root.is(again.as_fd().fd)? { Ok(()) } else { Err(root.refused(Why::WorkingFolder)) }
@@ -138,12 +146,15 @@ fn propagate(how: Propagation) -> Result<(), Error> {
     make(&call).at("--propagation")
 }
 
+fn propagation_step(how: Propagation) -> Option<String> {
+    let changes = how != Propagation::Unchanged;
+    changes.then(|| format!("--propagation: make all mounts {}", format!("{how:?}").to_lowercase()))
+}
+
 /// Says what would be done.
 fn dry_run(options: &Options, actions: &[Action]) -> Result<ExitCode, Error> {
     let mut lines = Vec::new();
-    if let Some(how) = options.propagation.filter(|how| *how != Propagation::Unchanged) {
-        lines.push(format!("--propagation: make all mounts {}", format!("{how:?}").to_lowercase()));
-    }
+    lines.extend(options.propagation.and_then(propagation_step));
     let root = Root::open(options.root())?;
     if options.read_only || options.pivot {
         lines.push("--root: mount it on itself".to_owned());

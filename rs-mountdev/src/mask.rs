@@ -42,17 +42,20 @@ fn existing(root: &Root, path: &OsStr) -> Result<Option<Place>, Error> {
 }
 
 /// Hides `path`: a folder under an empty read-only tmpfs, anything else under
-/// `null`, the host's verified null device. What is missing is hidden.
+/// `null`, the host's verified null device. What is missing is hidden. Gives
+/// the place, if there is one.
 ///
 /// # Errors
 /// The kernel's reason.
-pub fn hide(root: &Root, path: &OsStr, null: Source) -> Result<(), Error> {
-    let Some(place) = existing(root, path)? else { return Ok(()) };
+pub fn hide(root: &Root, path: &OsStr, null: Source) -> Result<Option<Place>, Error> {
+    let Some(place) = existing(root, path)? else { return Ok(None) };
     if place.kind() == FileType::Directory {
-        return empty_folder().mount_on(&place);
+        empty_folder().mount_on(&place)?;
+    } else {
+        let change = crate::device::flags(&null, &place.name)?;
+        bind(root, null, &place, change)?;
     }
-    let change = crate::device::flags(&null, &place.name)?;
-    bind(root, null, &place, change).map(drop)
+    Ok(Some(place))
 }
 
 fn empty_folder() -> Fresh {

@@ -83,6 +83,16 @@ pub fn mount_id(fd: BorrowedFd<'_>) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
 }
 
+/// Whether `fd` is on a file system of the kernel's: all that is left to go by
+/// where no mount has a number.
+fn is_kernel_fs(fd: BorrowedFd<'_>) -> bool {
+    /// statfs(2).
+    const SYSFS: rustix::fs::FsWord = 0x6265_6572;
+    const CGROUP: [rustix::fs::FsWord; 2] = [0x0027_e0eb, 0x6367_7270];
+    let number = rustix::fs::fstatfs(fd).map(|about| about.f_type);
+    number.map_or(true, |it| it == rustix::fs::PROC_SUPER_MAGIC || it == SYSFS || CGROUP.contains(&it))
+}
+
 impl Root {
     /// Opens the folder that `--root` names. The caller's path is trusted:
     /// links in it are followed.
@@ -143,7 +153,7 @@ impl Root {
 
     /// Whether `fd` is on such a mount.
     pub fn keeps_users_out(&self, fd: BorrowedFd<'_>) -> bool {
-        mount_id(fd).is_some_and(|id| self.kernel_mounts.contains(&id))
+        mount_id(fd).map_or_else(|| is_kernel_fs(fd), |id| self.kernel_mounts.contains(&id))
     }
 
     /// The path as given.
@@ -159,6 +169,24 @@ impl Root {
         let (a, b) = (rustix::fs::fstat(&self.fd).at(&self.given)?, rustix::fs::fstat(other).at(&self.given)?);
         let same_folder = (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
         Ok(same_folder && mount_id(self.fd.as_fd()) == mount_id(other))
+    }
+
+    /// Whether the working folder is this root or below it; also where that
+    /// cannot be seen.
+    pub fn holds_working_folder(&self) -> bool {
+        let up = |folder: BorrowedFd<'_>, name| look(folder, OsStr::new(name)).ok();
+        let Some(mut at) = up(CWD, ".") else { return true };
+        loop {
+            let Some(above) = up(at.0.as_fd(), "..") else { return true };
+            if self.is(at.0.as_fd()).unwrap_or(true) {
+                return true;
+            }
+            let same = (above.1.st_dev, above.1.st_ino) == (at.1.st_dev, at.1.st_ino);
+            if same && mount_id(above.0.as_fd()) == mount_id(at.0.as_fd()) {
+                return false;
+            }
+            at = above;
+        }
     }
 
     /// Refuses a root whose mount, or one below it, is shared with other

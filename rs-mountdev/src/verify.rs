@@ -42,7 +42,8 @@ impl Expected {
         Self::File(place.to_owned(), (stat.st_dev, stat.st_ino))
     }
 
-    fn place(&self) -> &Path {
+    /// Where, from the root.
+    pub fn place(&self) -> &Path {
         match self {
             Self::Fs(place, _) | Self::Node(place, _) | Self::File(place, _) | Self::Link(place, _) => place,
         }

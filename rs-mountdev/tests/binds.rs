@@ -58,6 +58,34 @@ fn binds_show_what_is_mounted_below() {
 }
 
 #[test]
+fn a_bind_for_devices_has_devices_or_is_refused() {
+    needs!("root");
+    let stage = Stage::new();
+    let source = "mount -t tmpfs -o nodev none \"$OUT\"; mknod \"$OUT/null\" c 1 3";
+    let bound = "\"$T\" --root=\"$ROOT\" --dev-bind \"$OUT\" /mnt -- sh -c 'echo x >\"$ROOT/mnt/null\" && echo works'";
+    assert_eq!(ok(stage.sh("-m", &format!("{source}; {bound}"))), "works\n");
+    let ran = stage.sh("-m", &format!("{source}; unshare -Urm {bound}"));
+    refused(&ran, "mnt: is on a mount with nodev that cannot be changed here");
+}
+
+#[test]
+fn a_step_of_the_users_counts_where_an_option_put_something() {
+    needs!("root");
+    let stage = Stage::new();
+    stage.prepare("mkdir \"$OUT/shm\"; echo text >\"$OUT/shm/file\"");
+    for (step, script, shows) in [
+        ("--device=/dev/urandom:/dev/random", "stat -c %t:%T /dev/random", "1:9\n"),
+        ("--bind \"$OUT/shm\" dev/shm", "cat /dev/shm/file", "text\n"),
+        ("--inaccessible=/dev/full", "stat -c %t:%T /dev/full", "1:3\n"),
+        ("--ro-bind /dev/null dev/tty", "stat -c %t:%T /dev/tty", "1:3\n"),
+        ("--tmpfs=/dev", "ls /dev", ""),
+        ("--bind \"$OUT\" dev --inaccessible=dev/shm", "ls /dev /dev/shm", "/dev:\nshm\n\n/dev/shm:\n"),
+    ] {
+        assert_eq!(ok(stage.inside(&format!("--dev {step}"), script)), shows, "{step}");
+    }
+}
+
+#[test]
 fn missing_sources() {
     needs!("userns");
     let stage = Stage::new();
@@ -241,6 +269,15 @@ fn nothing_of_the_users_covers_the_kernels_file_systems() {
     }
     // Without --sys it is the image's folder.
     ok(stage.within(ROOTLESS, "--bind \"$OUT\" /sys", "true"));
+}
+
+/// Before Linux 5.8, and without /proc, no mount has a number.
+#[test]
+fn nothing_of_the_users_covers_them_where_mounts_have_no_numbers() {
+    needs!("root", "strace");
+    let script = "umount -l /proc; exec strace -qq -o /dev/null -e inject=statx:error=ENOSYS \
+                  \"$T\" --propagation=private --root=\"$ROOT\" --sys --tmpfs=sys/kernel -- echo ran";
+    refused(&Stage::new().sh("-m", script), "sys/kernel: is inside a file system of the kernel");
 }
 
 #[test]

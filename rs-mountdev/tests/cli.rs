@@ -160,6 +160,15 @@ fn a_dry_run_says_the_steps_in_their_order_and_does_nothing() {
     assert_eq!(std::fs::read_dir(stage.root()).expect("the root").count(), 0);
     let (_, out, _) = t(&["--dry-run", "--dir=a\nb", &format!("--root={root}"), "id"]);
     assert_eq!(out, format!("a\\nb: make a folder\nrun id with the root {root}\n"));
+    let words = ["--tty", "--tty-try", "--bind-try", "/a", "/b", "--inaccessible=/c", "--read-only-path=/d", "id"];
+    let (_, out, _) = t(&[&["--dry-run", &format!("--root={root}")], &words[..]].concat());
+    assert_eq!(
+        out,
+        format!(
+            "dev/tty: bind /dev/tty; --tty: bind the terminal at its own path\n/b: bind /a, if it is there\n\
+             /c: hide, if it is there\n/d: make read-only\nrun id with the root {root}\n"
+        )
+    );
     let (status, _, stderr) = t(&["--dry-run", "--root=/nonexistent", "id"]);
     assert_eq!((status, stderr.contains("No such file")), (125, true));
 }

@@ -33,6 +33,8 @@ fn proc_options() {
     needs!("userns");
     both(|flags| {
         assert!(mounted("--proc-options=hidepid=2,ro", "/proc", flags).starts_with("ro,nosuid,nodev,noexec"));
+        let twice = mounted("--proc-options=ro --proc-options=hidepid=2", "/proc", flags);
+        assert!(twice.starts_with("ro,") && twice.contains("hidepid=invisible"), "{twice}");
         assert!(mounted("--proc-options=hidepid=invisible", "/proc", flags).contains("hidepid=invisible"));
         let out = ok(Stage::new().within(flags, "--proc-options=subset=pid", "test -e /proc/sys || ls -d /proc/1"));
         assert_eq!(out, "/proc/1\n");
@@ -313,6 +315,18 @@ fn cgroups_without_a_namespace_of_their_own_are_read_only() {
             assert!(line.contains(" ro,nosuid,nodev,noexec"), "{line}");
         }
     });
+}
+
+#[test]
+fn an_inherited_cgroup_namespace_is_none_of_its_own() {
+    needs!("root");
+    // As the inside of a container has it.
+    let script = "umount -lR /sys/fs/cgroup && mkdir -p \"$OUT/cg\" && mount -t cgroup2 none \"$OUT/cg\" &&
+                  exec unshare -Ur -muinpf \"$T\" --root=\"$ROOT\" --proc --cgroup=rw -- \
+                  chroot \"$ROOT\" grep cgroup2 /proc/self/mountinfo";
+    let out = ok(Stage::new().sh("-mC", script));
+    let line = out.lines().last().expect("a mount");
+    assert!(line.contains(" ro,nosuid,nodev,noexec"), "{line}");
 }
 
 #[test]

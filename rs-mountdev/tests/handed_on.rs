@@ -119,10 +119,13 @@ fn the_working_folder_is_the_outer_one() {
 #[test]
 fn verbose_says_each_step() {
     needs!("userns");
-    let ran = Stage::new().within(ROOTLESS, "-v --null --proc", "true");
+    let ran = Stage::new().within(ROOTLESS, "-v --propagation=slave --null --proc", "true");
     assert_eq!(
         (ran.status, ran.stderr.as_str()),
-        (0, "rs-mountdev: proc: mount a new proc\nrs-mountdev: dev/null: bind /dev/null\n")
+        (
+            0,
+            "rs-mountdev: --propagation: make all mounts slave\nrs-mountdev: proc: mount a new proc\nrs-mountdev: dev/null: bind /dev/null\n"
+        )
     );
 }
 

@@ -78,10 +78,28 @@ fn a_read_only_root() {
 }
 
 #[test]
-fn a_read_only_root_that_the_working_folder_would_miss() {
+fn a_read_only_root_with_the_working_folder_in_it() {
     needs!("userns");
-    let ran = Stage::new().sh(ROOTLESS, "cd \"$ROOT\"; exec \"$T\" --root=. --read-only -- echo ran");
-    refused(&ran, "--root: .: leads below the new mount");
+    let stage = Stage::new();
+    stage.prepare("mkdir -p a/b");
+    for (folder, root, up) in [
+        ("", ".", "../root/"),
+        ("", "\"$ROOT\"", "../root/"),
+        ("/a/b", "../..", "../../"),
+        ("/a/b", "\"$ROOT\"", "../../"),
+    ] {
+        let script = format!("touch f 2>/dev/null && echo wrote; touch {up}f 2>/dev/null && echo wrote; pwd");
+        let line = format!(
+            "cd \"$ROOT{folder}\"; exec \"$T\" --root={root} --read-only --tmpfs=/a/b/c -- sh -c '{script}; ls -d '\"$ROOT\"'/a/b/c'"
+        );
+        let there = stage.root();
+        let wanted = format!("{}{folder}\n{}/a/b/c\n", there.display(), there.display());
+        assert_eq!(ok(stage.sh(ROOTLESS, &line)), wanted, "{folder} {root}");
+    }
+    assert!(!stage.root().join("f").exists());
+    // A folder that was removed leads nowhere, but up to what is covered.
+    let script = "mkdir \"$ROOT/gone\"; cd \"$ROOT/gone\"; rmdir \"$ROOT/gone\"; exec \"$T\" --root=\"$ROOT\" --read-only -- echo ran";
+    refused(&stage.sh(ROOTLESS, script), "leads below the new mount");
 }
 
 #[test]
