@@ -3,6 +3,7 @@
 
 use crate::document;
 use serde::Deserialize;
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -89,10 +90,12 @@ fn unquote(text: &str) -> (String, &str) {
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<i64>,
+    /// A number of seconds, or a text that is one.
+    expires_in: Option<Value>,
 }
 
-/// The token and for how long it serves; 60 seconds where nothing is said.
+/// The token and for how long it serves; no less than a minute, as docker
+/// takes it, for clients that know no shorter time.
 pub(crate) fn token(bytes: &[u8]) -> Option<(String, Duration)> {
     let answer: TokenAnswer = document::json(bytes).ok()?;
     let token = answer.token.filter(|t| !t.is_empty()).or(answer.access_token).filter(|t| !t.is_empty())?;
@@ -100,8 +103,9 @@ pub(crate) fn token(bytes: &[u8]) -> Option<(String, Duration)> {
     if !token.bytes().all(|b| b.is_ascii_graphic()) {
         return None;
     }
-    let seconds = answer.expires_in.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0).unwrap_or(60);
-    Some((token, Duration::from_secs(seconds)))
+    let seconds = answer.expires_in.and_then(|it| it.as_f64().or_else(|| it.as_str()?.trim().parse().ok()));
+    let life = seconds.and_then(|it| Duration::try_from_secs_f64(it).ok()).unwrap_or_default();
+    Some((token, life.max(Duration::from_mins(1))))
 }
 
 #[derive(Deserialize)]
@@ -171,6 +175,12 @@ mod tests {
     fn answers() {
         assert_eq!(token(br#"{"access_token":"t","expires_in":300}"#), Some(("t".into(), Duration::from_mins(5))));
         assert_eq!(token(br#"{"token":"t"}"#), Some(("t".into(), Duration::from_mins(1))));
+        for (life, seconds) in
+            [("300.5", 300.5), ("\"300\"", 300.0), ("9e99", 60.0), ("-1", 60.0), ("1", 60.0), ("\"soon\"", 60.0)]
+        {
+            let text = format!(r#"{{"token":"t","expires_in":{life}}}"#);
+            assert_eq!(token(text.as_bytes()), Some(("t".into(), Duration::from_secs_f64(seconds))), "{life}");
+        }
         assert_eq!(token(br#"{"token":"a\r\nX: y"}"#), None);
         assert_eq!(token(b"{}"), None);
         let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{}}]}"#;

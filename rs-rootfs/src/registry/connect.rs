@@ -1,13 +1,16 @@
-//! TLS between ureq and the socket, with our own idea of trust: ureq's takes
-//! roots only.
+//! What is ours of a connection: TLS with our own idea of trust, as ureq's
+//! takes roots only, and threads that may be refused.
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::fmt;
 use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use ureq::config::Config;
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, TcpConnector,
     Transport, TransportAdapter,
@@ -17,7 +20,28 @@ use ureq::{Agent, Error};
 /// An agent that speaks TLS by `tls`, where it is asked for https.
 pub(super) fn agent(config: Config, tls: Option<Arc<ClientConfig>>) -> Agent {
     let connector = ConnectProxyConnector::default().chain(TcpConnector::default()).chain(Tls(tls));
-    Agent::with_parts(config, connector, DefaultResolver::default())
+    Agent::with_parts(config, connector, Patient)
+}
+
+/// Looks a name up in a thread of its own, which can be left behind; where
+/// none can be started, in ours. An address needs no looking up.
+#[derive(Debug)]
+struct Patient;
+
+impl Resolver for Patient {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let own = (uri.clone(), config.clone());
+        let look_up = move || DefaultResolver::default().resolve(&own.0, &own.1, NextTimeout::default());
+        if uri.host().is_some_and(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()) {
+            return look_up();
+        }
+        let (to, from) = sync_channel(1);
+        let there = look_up.clone();
+        match std::thread::Builder::new().name("resolve".to_owned()).spawn(move || to.send(there())) {
+            Ok(_) => from.recv_timeout(*timeout.after).map_err(|_| Error::Timeout(timeout.reason))?,
+            Err(_) => look_up(),
+        }
+    }
 }
 
 struct Tls(Option<Arc<ClientConfig>>);

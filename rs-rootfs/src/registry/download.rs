@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 /// Downloads at a time where nothing else is said.
 const JOBS: usize = 3;
@@ -83,11 +83,17 @@ impl Download {
         }
         let jobs = options.jobs.unwrap_or(JOBS).clamp(1, 64).min(shared.layers.len());
         let verify = options.verify;
-        let work = |_| {
-            let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.work(verify))
-        };
-        let threads = (0..jobs).map(work).collect();
+        let mut threads = Vec::new();
+        for _ in 0..jobs {
+            let work = Arc::clone(&shared);
+            let thread = Builder::new().name("fetch".to_owned()).spawn(move || work.work(verify));
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(error) if threads.is_empty() => bail!("cannot start a thread: {}", crate::reason(&error)),
+                // Those that are there do all of the work.
+                Err(_) => break,
+            }
+        }
         Ok(Self { shared, flows, threads })
     }
 

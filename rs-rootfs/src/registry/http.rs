@@ -1,13 +1,14 @@
 //! One HTTP request, as a registry needs it: redirects that cannot carry our
 //! secrets away, proxies, certificates, and no patience without an end.
 
+use super::proxy::{ProxyError, proxy};
 use super::{connect, tls};
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body, ProxyProtocol};
 
 const REDIRECTS_MAX: usize = 10;
 const CONNECT: Duration = Duration::from_secs(10);
@@ -44,6 +45,9 @@ pub enum HttpError {
     /// A certificate file that cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+    /// A proxy that cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 impl HttpError {
@@ -96,9 +100,9 @@ impl Answer {
     ///
     /// # Errors
     /// It has more, or the connection broke.
-    pub fn read_all(self, max: u64) -> io::Result<Vec<u8>> {
+    pub fn read_all(&mut self, max: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.body.into_reader().take(max + 1).read_to_end(&mut bytes)?;
+        self.body.as_reader().take(max + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max {
             return Err(io::Error::other(format!("the answer is larger than {max} bytes")));
         }
@@ -131,6 +135,8 @@ impl Client {
         if let Some(agent) = self.agents.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(agent.clone());
         }
+        let proxy = proxy(uri)?;
+        let encrypted = scheme == "https" || proxy.as_ref().is_some_and(|it| it.protocol() == ProxyProtocol::Https);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -141,9 +147,9 @@ impl Client {
             .timeout_per_write(Some(SILENCE))
             .input_buffer_size(1 << 17)
             .user_agent(concat!("rs-rootfs/", env!("CARGO_PKG_VERSION")))
-            .proxy(proxy(uri))
+            .proxy(proxy)
             .build();
-        let tls = if scheme == "https" { Some(tls::config(authority, self.insecure)?) } else { None };
+        let tls = if encrypted { Some(tls::config(authority, self.insecure)?) } else { None };
         let agent = connect::agent(config, tls);
         self.agents.lock().unwrap_or_else(PoisonError::into_inner).insert(key, agent.clone());
         Ok(agent)
@@ -229,7 +235,7 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
 }
 
 /// `HOST[:PORT]`, without a name and password before it.
-fn authority(uri: &Uri) -> &str {
+pub(super) fn authority(uri: &Uri) -> &str {
     let whole = uri.authority().map_or("", |authority| authority.as_str());
     whole.rsplit_once('@').map_or(whole, |(_, host)| host)
 }
@@ -247,14 +253,14 @@ fn address(url: &str) -> Result<Uri, HttpError> {
 fn follow(from: &Uri, to: &str) -> Option<Uri> {
     let scheme = from.scheme_str()?;
     let host = from.authority()?.as_str();
-    let whole = if to.starts_with("http://") || to.starts_with("https://") {
+    let whole = if to.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)) {
         to.to_owned()
     } else if let Some(rest) = to.strip_prefix("//") {
         format!("{scheme}://{rest}")
     } else if to.starts_with('/') {
         format!("{scheme}://{host}{to}")
-    } else if to.contains("://") {
-        return None;
+    } else if to.starts_with('?') {
+        format!("{scheme}://{host}{}{to}", from.path())
     } else {
         let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         format!("{scheme}://{host}{folder}/{to}")
@@ -263,46 +269,16 @@ fn follow(from: &Uri, to: &str) -> Option<Uri> {
     address(whole.split('#').next()?).ok()
 }
 
-/// The proxy that the environment names for this address.
-fn proxy(uri: &Uri) -> Option<Proxy> {
-    let var = |name: &str| {
-        let value = std::env::var(name).or_else(|_| std::env::var(name.to_ascii_uppercase())).ok();
-        value.filter(|value| !value.is_empty())
-    };
-    let host = uri.host()?.trim_matches(['[', ']']);
-    if is_loopback(host) || var("no_proxy").is_some_and(|list| passed_over(&list, host, uri.port_u16())) {
-        return None;
-    }
-    let value = var(if uri.scheme_str() == Some("https") { "https_proxy" } else { "http_proxy" })?;
-    let value = if value.contains("://") { value } else { format!("http://{value}") };
-    // The list is ours to read: the client has its own idea of NO_PROXY.
-    Proxy::new(&value).ok()
+/// Whether `text` can stand before `://`; an address may stand in a query.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
 /// Whether `host` is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether `NO_PROXY` names `host`: `*`, an address, a domain and all below
-/// it, each with a port or without.
-fn passed_over(list: &str, host: &str, port: Option<u16>) -> bool {
-    list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-        if entry == "*" || entry.trim_matches(['[', ']']) == host {
-            return true;
-        }
-        let (name, wanted) = match entry.rsplit_once(':') {
-            Some((name, number)) if !name.contains(':') => (name, number.parse::<u16>().ok()),
-            _ => (entry, None),
-        };
-        if wanted.is_some() && wanted != port {
-            return false;
-        }
-        let name = name.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
-        let host = host.to_ascii_lowercase();
-        host == name || host.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.'))
-    })
 }
 
 #[cfg(test)]
@@ -317,16 +293,14 @@ mod tests {
         assert_eq!(to("y").as_deref(), Some("https://h:5000/v2/a/blobs/y"));
         assert_eq!(to("//cdn/y").as_deref(), Some("https://cdn/y"));
         assert_eq!(to("http://cdn/y").as_deref(), Some("http://cdn/y"));
+        assert_eq!(to("HTTP://cdn/y").as_deref(), Some("http://cdn/y"));
+        assert_eq!(to("?x=1").as_deref(), Some("https://h:5000/v2/a/blobs/x?x=1"));
+        assert_eq!(to("y?back=http://h/").as_deref(), Some("https://h:5000/v2/a/blobs/y?back=http://h/"));
         assert_eq!(to("file:///etc/passwd"), None);
     }
 
     #[test]
-    fn no_proxy() {
-        assert!(passed_over("a, .example.org", "r.example.org", None));
-        assert!(passed_over("example.org:5000", "r.example.org", Some(5000)));
-        assert!(!passed_over("example.org:5000", "r.example.org", Some(443)));
-        assert!(!passed_over("ample.org", "example.org", None));
-        assert!(passed_over("*", "x", None) && passed_over("192.0.2.1", "192.0.2.1", None));
+    fn this_machine() {
         assert!(is_loopback("127.1.2.3") && is_loopback("[::1]") && !is_loopback("128.0.0.1"));
     }
 }

@@ -5,6 +5,7 @@ pub mod auth;
 mod connect;
 mod download;
 pub mod http;
+mod proxy;
 mod pull;
 mod retry;
 mod stream;
@@ -184,14 +185,11 @@ impl Repository {
         let accept =
             [document::OCI_INDEX, document::OCI_MANIFEST, document::DOCKER_INDEX, document::DOCKER_MANIFEST].join(", ");
         let name = format!("manifest {what}");
-        let answer = self.get(&format!("manifests/{what}"), &accept, 0)?;
-        if answer.status != 200 {
-            return Err(refused(answer, name).into());
-        }
+        let ask = || self.get(&format!("manifests/{what}"), &accept, 0);
+        let (answer, bytes) = self.whole(ask, &name, document::MANIFEST_MAX)?;
         let media_type =
             answer.header("content-type").map(|kind| kind.split(';').next().unwrap_or(kind).trim().to_owned());
         let announced = answer.header("docker-content-digest").map(str::to_owned);
-        let bytes = answer.read_all(document::MANIFEST_MAX).with_context(|| format!("{}: {name}", self.host))?;
         let wanted = expected.map(|it| it.digest.clone()).or_else(|| what.parse::<Digest>().ok());
         if let Some(wanted) = &wanted
             && !store::matches(wanted, &bytes)
@@ -218,11 +216,8 @@ impl Repository {
         if wanted.size > max {
             bail!("{}: {name}: {} bytes, more than {max}", self.host, wanted.size);
         }
-        let answer = self.get(&format!("blobs/{}", wanted.digest), "", 0)?;
-        if answer.status != 200 {
-            return Err(refused(answer, name).into());
-        }
-        let bytes = answer.read_all(wanted.size).with_context(|| format!("{}: {name}", self.host))?;
+        let ask = || self.get(&format!("blobs/{}", wanted.digest), "", 0);
+        let (_, bytes) = self.whole(ask, &name, wanted.size)?;
         if bytes.len() as u64 != wanted.size || !store::matches(&wanted.digest, &bytes) {
             bail!("{}: {name}: wrong digest, the bytes are {}", self.host, Digest::of(&bytes));
         }
@@ -320,14 +315,33 @@ impl Repository {
             request.url = format!("{realm}{joint}{query}");
             request.authorization = self.basic();
         }
-        let answer = self.patient(&request)?;
-        let host = answer.host.clone();
-        if answer.status != 200 {
-            return Err(refused(answer, "token".to_owned()).into());
+        let (answer, bytes) = self.whole(|| self.patient(&request), "token", TOKEN_MAX)?;
+        let (token, life) = auth::token(&bytes).ok_or(RegistryError::NoToken(answer.host))?;
+        // One that outlives the clock is renewed when it is refused.
+        Ok(Authorization { header: format!("Bearer {token}"), until: Instant::now().checked_add(life) })
+    }
+
+    /// Asks for `what` and reads it, however often the connection breaks.
+    fn whole(
+        &self,
+        ask: impl Fn() -> anyhow::Result<Answer>,
+        what: &str,
+        max: u64,
+    ) -> anyhow::Result<(Answer, Vec<u8>)> {
+        let mut tries = Tries::default();
+        loop {
+            let mut answer = ask()?;
+            if answer.status != 200 {
+                return Err(refused(answer, what.to_owned()).into());
+            }
+            match answer.read_all(max) {
+                Err(error) if http::is_passing(&error) && tries.wait(None, &|| self.is_given_up()) => {}
+                read => {
+                    let bytes = read.with_context(|| format!("{}: {what}", answer.host))?;
+                    return Ok((answer, bytes));
+                }
+            }
         }
-        let bytes = answer.read_all(TOKEN_MAX).with_context(|| host.clone())?;
-        let (token, life) = auth::token(&bytes).ok_or(RegistryError::NoToken(host))?;
-        Ok(Authorization { header: format!("Bearer {token}"), until: Some(Instant::now() + life) })
     }
 
     /// Asks until there is an answer that asking again would not change.

@@ -22,6 +22,10 @@ pub enum Fault {
     NoBlobs,
     /// Only with a token, which serves so many requests.
     Token(usize),
+    /// Only with a token, of which this is said to be the life.
+    TokenLife(&'static str),
+    /// The first good answer of each address ends in its middle.
+    Broken,
     /// Blobs are elsewhere: at this address, with the same path.
     Elsewhere(String),
     /// Every answer is this one.
@@ -38,6 +42,7 @@ struct Log {
     /// What is left of a fault that happens so many times.
     count: usize,
     tokens: usize,
+    broken: Vec<String>,
 }
 
 /// The proxy; its threads end with the test.
@@ -71,7 +76,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (fault, log) = (fault.clone(), Arc::clone(&shared));
-                std::thread::spawn(move || serve(&stream, port, upstream, &fault, &log));
+                std::thread::spawn(move || serve(&stream, upstream, &fault, &log));
             }
         });
         Self { port, log }
@@ -116,7 +121,7 @@ fn answer(mut stream: &TcpStream, status: u16, headers: &str, body: &[u8]) {
     let _ = stream.read_to_end(&mut rest);
 }
 
-fn serve(stream: &TcpStream, port: u16, upstream: u16, fault: &Fault, log: &Mutex<Log>) {
+fn serve(stream: &TcpStream, upstream: u16, fault: &Fault, log: &Mutex<Log>) {
     // A TLS greeting is no HTTP: the client finds out by the closed door.
     let mut first = [0];
     if stream.peek(&mut first).unwrap_or(0) == 0 || first[0] == 0x16 {
@@ -147,12 +152,17 @@ fn serve(stream: &TcpStream, port: u16, upstream: u16, fault: &Fault, log: &Mute
                 br#"{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#,
             );
         }
-        Fault::Token(uses) => {
+        Fault::Token(_) | Fault::TokenLife(_) => {
+            let (uses, life) = match fault {
+                Fault::Token(uses) => (*uses, "300"),
+                Fault::TokenLife(life) => (99, *life),
+                _ => unreachable!(),
+            };
             if request.path.starts_with("/token") {
                 let mut log = log.lock().expect("no panic");
                 log.tokens += 1;
-                log.count = *uses;
-                let text = format!(r#"{{"access_token":"T{}","expires_in":300}}"#, log.tokens);
+                log.count = uses;
+                let text = format!(r#"{{"access_token":"T{}","expires_in":{life}}}"#, log.tokens);
                 drop(log);
                 return answer(stream, 200, "", text.as_bytes());
             }
@@ -160,8 +170,9 @@ fn serve(stream: &TcpStream, port: u16, upstream: u16, fault: &Fault, log: &Mute
             let good = authorization == format!("Bearer T{}", log.tokens) && log.count > 0;
             if !good {
                 drop(log);
+                let host = request.header("host").unwrap_or_default();
                 let challenge = format!(
-                    "WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token?x=1\",service=\"the service\",scope=\"repository:a:pull\"\r\n"
+                    "WWW-Authenticate: Bearer realm=\"http://{host}/token?x=1\",service=\"the service\",scope=\"repository:a:pull\"\r\n"
                 );
                 return answer(stream, 401, &challenge, br#"{"errors":[{"code":"UNAUTHORIZED","message":"no"}]}"#);
             }
@@ -185,7 +196,10 @@ fn pass_on(mut stream: &TcpStream, upstream: u16, request: &Request, fault: &Fau
     for line in &request.head {
         let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
         let ranges = !matches!(fault, Fault::CutWithoutRanges(..)) || name != "range";
-        if name != "connection" && ranges && !(name == "authorization" && matches!(fault, Fault::Token(_))) {
+        if name != "connection"
+            && ranges
+            && !(name == "authorization" && matches!(fault, Fault::Token(_) | Fault::TokenLife(_)))
+        {
             head.push_str(line);
             head.push_str("\r\n");
         }
@@ -200,6 +214,13 @@ fn pass_on(mut stream: &TcpStream, upstream: u16, request: &Request, fault: &Fau
             if log.count < *times {
                 log.count += 1;
                 whole.truncate(body + after);
+            }
+        }
+        Fault::Broken if whole.starts_with(b"HTTP/1.1 200") => {
+            let mut log = log.lock().expect("no panic");
+            if !log.broken.contains(&request.path) {
+                log.broken.push(request.path.clone());
+                whole.truncate(usize::midpoint(body, whole.len()));
             }
         }
         Fault::Corrupt if is_blob && whole.len() > body + 100 => whole[body + 50] ^= 1,
