@@ -9,7 +9,7 @@ mod folders;
 use crate::apply::{MAX_NAME, MAX_PART, parts};
 use crate::tar::{Entry, Kind, Segment};
 use anyhow::{Result, bail};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Links followed on the way to one name.
 const LINKS_MAX: usize = 40;
@@ -129,6 +129,12 @@ impl Tree {
         }
     }
 
+    fn forget(&mut self, folder: usize, name: &[u8]) {
+        if let Some(children) = self.children_mut(folder) {
+            children.remove(name);
+        }
+    }
+
     fn add(&mut self, folder: usize, name: &[u8], about: About, node: Node) -> usize {
         let at = self.things.len();
         self.things.push(Thing { about, node });
@@ -195,6 +201,10 @@ impl Tree {
 
     /// Another name for the file that `target` names, from the root on.
     fn hard_link(&mut self, folder: usize, name: &[u8], target: &[u8]) -> Result<()> {
+        // A folder that is in the way goes first, and with it what is below.
+        if self.child(folder, name).is_some_and(|child| self.children(child.at).is_some()) {
+            self.forget(folder, name);
+        }
         let parts = parts(target)?;
         let (last, parents) = parts.split_last().ok_or_else(|| anyhow::anyhow!("a hard link to the root"))?;
         let found = self.walk(parents, false)?.and_then(|above| self.child(above, last));
@@ -224,9 +234,8 @@ impl Tree {
         if let Some(folder) = self.walk(parents, false)?
             && let Some(child) = self.child(folder, gone)
             && !self.keeps(child)
-            && let Some(children) = self.children_mut(folder)
         {
-            children.remove(gone);
+            self.forget(folder, gone);
         }
         Ok(())
     }
@@ -236,10 +245,8 @@ impl Tree {
         let Some(children) = self.children(folder) else { return };
         let all: Vec<(Vec<u8>, Child)> = children.iter().map(|(name, child)| (name.clone(), *child)).collect();
         for (name, child) in all {
-            if !self.keeps(child)
-                && let Some(children) = self.children_mut(folder)
-            {
-                children.remove(&name);
+            if !self.keeps(child) {
+                self.forget(folder, &name);
             }
         }
     }
@@ -249,11 +256,13 @@ impl Tree {
     /// path is long.
     fn keeps(&mut self, top: Child) -> bool {
         let mut order = vec![(top, None)];
-        let mut next = 0;
-        while let Some((child, _)) = order.get(next).copied() {
+        // Where the names of each begin in `order`.
+        let mut begin = Vec::new();
+        while let Some((child, _)) = order.get(begin.len()).copied() {
             let below: Vec<Child> = self.children(child.at).into_iter().flat_map(|all| all.values().copied()).collect();
-            order.extend(below.into_iter().map(|child| (child, Some(next))));
-            next += 1;
+            let above = begin.len();
+            begin.push(order.len());
+            order.extend(below.into_iter().map(|child| (child, Some(above))));
         }
         let mut kept: Vec<bool> = order.iter().map(|(child, _)| child.layer == self.layer).collect();
         for i in (1..order.len()).rev() {
@@ -263,13 +272,11 @@ impl Tree {
                 kept[above] = true;
             }
         }
-        let keep: HashSet<(usize, usize)> =
-            (1..order.len()).filter(|i| kept[*i]).filter_map(|i| Some((order[i].1?, order[i].0.at))).collect();
-        for i in 0..order.len() {
-            if kept[i]
-                && let Node::Folder(children) = &mut self.things[order[i].0.at].node
-            {
-                children.retain(|_, child| keep.contains(&(i, child.at)));
+        for (i, (child, _)) in order.iter().enumerate().filter(|(i, _)| kept[*i]) {
+            if let Some(children) = self.children_mut(child.at) {
+                // By name, in their order: two may be one file.
+                let mut names = kept[begin[i]..].iter();
+                children.retain(|_, _| names.next().is_some_and(|kept| *kept));
             }
         }
         kept[0]

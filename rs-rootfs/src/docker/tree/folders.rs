@@ -8,8 +8,8 @@ impl Tree {
     pub(crate) fn drop_link(&mut self, parents: &[&[u8]], name: &[u8]) -> Result<()> {
         let Some(folder) = self.walk(parents, false)? else { return Ok(()) };
         let is_link = self.child(folder, name).is_some_and(|child| matches!(self.things[child.at].node, Node::Link(_)));
-        if is_link && let Some(children) = self.children_mut(folder) {
-            children.remove(name);
+        if is_link {
+            self.forget(folder, name);
         }
         Ok(())
     }

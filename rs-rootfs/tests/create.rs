@@ -1,0 +1,89 @@
+//! What `create` takes and refuses, and what it leaves.
+#![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
+
+mod hub;
+
+use chain::testing::{Ran, needs, sh};
+use hub::{Access, Layout, Packed, Registry, Stage, host_architecture};
+
+/// The tar that `script` writes to standard output, in an empty folder.
+fn tar_by(script: &str) -> Vec<u8> {
+    let scratch = chain::testing::Scratch::new();
+    let ran = sh(
+        scratch.path(),
+        &format!("set -e; cd {}; mkdir in; cd in; {{ {script}; }} >../out", scratch.path().display()),
+    );
+    assert_eq!(ran.status, 0, "{ran:?}");
+    std::fs::read(scratch.join("out")).expect("a tar")
+}
+
+/// A registry that has an image of these layers, and its name.
+fn image(stage: &Stage, layers: &[Vec<u8>]) -> (Registry, String) {
+    let registry = Registry::start(stage, Access::Everybody);
+    let layout = Layout::new(stage.join(format!("layout{}", registry.port)));
+    let layers: Vec<_> = layers.iter().map(|tar| (tar.clone(), Packed::Gzip)).collect();
+    layout.tag(&[("it", &layout.image(host_architecture(), r#"{"Cmd":["sh"]}"#, &layers))]);
+    registry.push(&layout, "it", "app:1");
+    let name = format!("{}/app:1", registry.host());
+    (registry, name)
+}
+
+/// The names in the export of an image of these layers, but for docker's own,
+/// and what `cat` finds in `file`.
+fn exported(layers: &[Vec<u8>], file: &str) -> (Vec<String>, String) {
+    let stage = Stage::new();
+    let (_registry, name) = image(&stage, layers);
+    let id = stage.run(["create", "-q", &name]);
+    assert_eq!(id.status, 0, "{id:?}");
+    let tar = stage.join("x.tar").display().to_string();
+    assert_eq!(stage.run(["export", "-o", &tar, id.stdout.trim()]).status, 0);
+    let own = ["dev", "etc", "proc", "sys", ".dockerenv"];
+    let names = chain::testing::run("tar", ["-tf", &tar]).stdout;
+    let names = names.lines().filter(|name| !own.contains(&name.split('/').next().unwrap_or_default()));
+    let contents = chain::testing::run("tar", ["-xOf", &tar, file]).stdout;
+    (names.map(str::to_owned).collect(), contents)
+}
+
+#[test]
+fn a_hard_link_keeps_its_own_name_alone() {
+    needs!("root", "docker-registry", "skopeo");
+    let lower = tar_by("mkdir -p a/d; echo old >a/d/f; ln a/d/f b; tar -c a b");
+    // The upper layer's link is to the lower's file, and the folder is emptied
+    // of what is not the upper's.
+    let upper = tar_by(
+        "mkdir -p a/d; echo >a/d/f; ln a/d/f a/d/g; : >a/.wh..wh..opq; tar -cf ../t a/d/f a/d/g; tar --delete -f ../t a/d/f; tar -rf ../t a/.wh..wh..opq; cat ../t",
+    );
+    let (names, contents) = exported(&[lower.clone(), upper], "a/d/g");
+    assert_eq!((names.join(" ").as_str(), contents.as_str()), ("a/ a/d/ a/d/g b", "old\n"));
+    // The folder goes, a link out of it stays.
+    let upper = tar_by(": >.wh.a; tar -c .wh.a");
+    let (names, contents) = exported(&[lower.clone(), upper], "b");
+    assert_eq!((names.join(" ").as_str(), contents.as_str()), ("b", "old\n"));
+    let upper = tar_by("mkdir a; : >a/.wh.d; : >.wh.b; tar -c a .wh.b");
+    assert_eq!(exported(&[lower, upper], "a").0, ["a/"]);
+}
+
+fn refused(ran: &Ran, words: &str) {
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.lines().count()), (1, "", 1), "{ran:?}");
+    assert!(ran.stderr.starts_with("Error response from daemon: ") && ran.stderr.contains(words), "{ran:?}");
+}
+
+#[test]
+fn a_hard_link_to_below_itself() {
+    needs!("root", "docker-registry", "skopeo");
+    let twice = "tar -cf ../t a; rm -r a; mkdir x; cd x; echo >a; mkdir ../a; mv a ../a/f; ln ../a/f a; cd ..; \
+                 tar -cf ../u --transform 's,^x/a$,a,' a/f x/a; tar --delete -f ../u a/f; tar -Af ../t ../u; cat ../t";
+    let one = tar_by(&format!("mkdir a; echo 1 >a/f; echo 2 >a/g; {twice}"));
+    let (names, unpacked) = {
+        let stage = Stage::new();
+        std::fs::write(stage.join("x.tar"), &one).expect("a file");
+        let tar = stage.join("x.tar").display().to_string();
+        (chain::testing::run("tar", ["-tvf", &tar]).stdout, stage.unpack(&tar, "out"))
+    };
+    assert!(names.ends_with("a link to a/f\n"), "{names}");
+    // unpack refuses it too.
+    assert_eq!(unpacked.status, 1, "{unpacked:?}");
+    let stage = Stage::new();
+    let (_registry, name) = image(&stage, &[one]);
+    refused(&stage.run(["create", "-q", &name]), "a hard link to a/f, which is not there");
+}
