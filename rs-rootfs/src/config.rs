@@ -2,17 +2,21 @@
 
 use crate::platform::Platform;
 use anyhow::{Context, bail};
-use chain::sys::durable::{Fsync, Rename, write_all_at};
-use chain::sys::file::{At, Fd, MkdirAt, OpenAt};
+use chain::SysError;
+use chain::sys::durable::{Flock, Fsync, Rename, write_all_at};
+use chain::sys::file::{At, FchmodAt, Fd, MkdirAt, OpenAt, UnlinkAt};
 use chain::sys::{make, quietly};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use toml_edit::{DocumentMut, Item, Table, Value};
+use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 /// The keys there are; `mirrors.` is followed by a host.
 pub const KEYS: [&str; 6] = ["default-source", "insecure", "jobs", "max-size", "mirrors.HOST", "platform"];
+/// Links followed on the way to the file.
+const LINKS_MAX: usize = 40;
 const WHY: &str = "Settings are kept in the user's own folder for such";
 
 /// Where the file is; `None` without a home folder.
@@ -28,9 +32,7 @@ fn document() -> anyhow::Result<DocumentMut> {
     let bad = |why: String| anyhow::anyhow!("cannot read {}: {why}", path.display());
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(DocumentMut::new()),
-        // $HOME is another user's, as setpriv(1) and su(1) leave it.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(DocumentMut::new()),
+        Err(error) if crate::is_absent(&path, &error) => return Ok(DocumentMut::new()),
         Err(error) => return Err(bad(crate::reason(&error))),
     };
     text.parse().map_err(|error: toml_edit::TomlError| bad(error.message().to_owned()))
@@ -50,7 +52,7 @@ pub fn all() -> anyhow::Result<BTreeMap<String, String>> {
 }
 
 /// Tables within tables are one key with dots: `mirrors.docker.io`.
-fn collect(prefix: &str, table: &dyn toml_edit::TableLike, found: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
+fn collect(prefix: &str, table: &dyn TableLike, found: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
     for (name, item) in table.iter() {
         let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
         if let Some(inner) = item.as_table_like() {
@@ -144,29 +146,78 @@ pub fn set(key: &str, value: &str) -> anyhow::Result<()> {
     if !value.is_empty() {
         check(key, value)?;
     }
+    let path = followed(path().context("config: neither XDG_CONFIG_HOME nor HOME is set")?);
+    let folder = path.parent().context("config: no folder")?;
+    make_folders(folder)?;
+    // Who changes another setting meanwhile waits: none is lost.
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+    let lock = make(&OpenAt { dir: At::Cwd, path: folder.as_os_str(), flags, mode: 0, why: WHY })?;
+    make(&Flock { fd: Fd { fd: lock.as_fd(), path: folder }, operation: libc::LOCK_EX })?;
     let mut document = document()?;
-    let (table, name): (&mut Table, &str) = match key.strip_prefix("mirrors.") {
-        Some(host) => {
-            let mirrors = document.entry("mirrors").or_insert_with(toml_edit::table);
-            (mirrors.as_table_mut().context("config: 'mirrors' is no table")?, host)
-        }
-        None => (document.as_table_mut(), key),
+    let value = match key {
+        _ if value.is_empty() => None,
+        "insecure" => Some((value == "true").into()),
+        "jobs" => Some(value.parse::<i64>()?.into()),
+        _ => Some(value.into()),
     };
-    if value.is_empty() {
-        table.remove(name);
-    } else {
-        let value: Value = match key {
-            "insecure" => (value == "true").into(),
-            "jobs" => value.parse::<i64>()?.into(),
-            _ => value.into(),
-        };
-        table.insert(name, Item::Value(value));
-    }
-    save(&path().context("config: neither XDG_CONFIG_HOME nor HOME is set")?, &document.to_string())
+    change(&mut document, key, value)?;
+    save(&path, &document.to_string())
 }
 
-fn save(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().context("config: no folder")?;
+/// Gives `key` this value, or none, in every place where it stands.
+fn change(document: &mut DocumentMut, key: &str, mut value: Option<Value>) -> anyhow::Result<()> {
+    let mut places = Vec::new();
+    find(document.as_table(), key, &[], &mut places);
+    for place in places {
+        let Some((name, tables)) = place.split_last() else { continue };
+        let root: &mut dyn TableLike = document.as_table_mut();
+        let table = tables.iter().try_fold(root, |table, name| table.get_mut(name)?.as_table_like_mut());
+        let Some(table) = table else { continue };
+        match (table.get_mut(name).and_then(Item::as_value_mut), value.take()) {
+            (Some(old), Some(mut new)) => {
+                *new.decor_mut() = old.decor().clone();
+                *old = new;
+            }
+            _ => _ = table.remove(name),
+        }
+    }
+    let Some(value) = value else { return Ok(()) };
+    match key.strip_prefix("mirrors.") {
+        Some(host) => {
+            let mirrors = document.entry("mirrors").or_insert_with(toml_edit::table);
+            let mirrors = mirrors.as_table_like_mut().context("config: 'mirrors' is no table")?;
+            mirrors.insert(host, Item::Value(value));
+        }
+        None => _ = document.insert(key, Item::Value(value)),
+    }
+    Ok(())
+}
+
+/// Where `key` stands: `mirrors.docker.io` may be one key in a table, or
+/// tables in each other, as the dots of TOML make them.
+fn find(table: &dyn TableLike, key: &str, above: &[String], places: &mut Vec<Vec<String>>) {
+    for (name, item) in table.iter() {
+        let place = [above, &[name.to_owned()]].concat();
+        let below = key.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+        match (item.as_table_like(), below) {
+            (None, _) if name == key => places.push(place),
+            (Some(inner), Some(rest)) => find(inner, rest, &place, places),
+            _ => {}
+        }
+    }
+}
+
+/// The file that `path` leads to: a link stays one, as with git config.
+fn followed(mut path: PathBuf) -> PathBuf {
+    for _ in 0..LINKS_MAX {
+        let Ok(to) = std::fs::read_link(&path) else { break };
+        path.pop();
+        path.push(to);
+    }
+    path
+}
+
+fn make_folders(folder: &Path) -> anyhow::Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).collect();
     for folder in missing.into_iter().rev() {
         match quietly(&MkdirAt { dir: At::Cwd, path: folder.as_os_str(), mode: 0o700, why: WHY }) {
@@ -174,13 +225,31 @@ fn save(path: &Path, text: &str) -> anyhow::Result<()> {
             Err(errno) => bail!("cannot create directory {}: {}", folder.display(), chain::error::strerror(errno)),
         }
     }
-    let own = path.with_extension(format!("toml.{}", std::process::id()));
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW;
-    let file = make(&OpenAt { dir: At::Cwd, path: own.as_os_str(), flags, mode: 0o600, why: WHY })?;
-    let fd = Fd { fd: file.as_fd(), path: &own };
-    write_all_at(fd, text.as_bytes(), 0)?;
-    make(&Fsync { fd })?;
-    Ok(make(&Rename { dir: At::Cwd, from: own.as_os_str(), to: path.as_os_str(), flags: 0 })?)
+    Ok(())
+}
+
+/// Puts `text` in the place of the file, with its permissions, or leaves all
+/// as it was. Whoever does so has locked the folder.
+fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut own = path.as_os_str().to_owned();
+    own.push(".new");
+    let write = || -> Result<(), SysError> {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW;
+        let file = make(&OpenAt { dir: At::Cwd, path: &own, flags, mode: 0o600, why: WHY })?;
+        if let Ok(about) = std::fs::metadata(path) {
+            let mode = about.permissions().mode() & 0o777;
+            make(&FchmodAt { dir: At::Cwd, path: &own, mode, why: "Who could read the settings still can" })?;
+        }
+        let fd = Fd { fd: file.as_fd(), path: Path::new(&own) };
+        write_all_at(fd, text.as_bytes(), 0)?;
+        make(&Fsync { fd })?;
+        make(&Rename { dir: At::Cwd, from: &own, to: path.as_os_str(), flags: 0 })
+    };
+    let written = write();
+    if written.is_err() {
+        let _ = quietly(&UnlinkAt { dir: At::Cwd, path: &own, flags: 0, why: "The settings stay as they were" });
+    }
+    Ok(written?)
 }
 
 #[cfg(test)]

@@ -117,9 +117,7 @@ fn read(path: &Path) -> Result<Option<Logins>, CredentialsError> {
     let bad = |why: String| CredentialsError::File { path: path.to_owned(), why };
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
+        Err(error) if crate::is_absent(path, &error) => return Ok(None),
         Err(error) => return Err(bad(crate::reason(&error))),
     };
     let mut bytes = Vec::new();

@@ -31,7 +31,7 @@ const LAYERS_MAX: usize = 512;
 pub enum DocumentError {
     /// No JSON, a doubled key, text after the end, a value of another type.
     #[error("invalid JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// Docker's first manifest format has no digests to verify anything by.
     #[error("it is a manifest of schema version 1, which cannot be verified; push the image again with a newer tool")]
     Schema1,
@@ -71,11 +71,18 @@ pub enum DocumentError {
     },
 }
 
+// By hand: a cause that its message quotes is no source, or is told twice.
+impl From<serde_json::Error> for DocumentError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
 /// Where a blob is found, and what it must be.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Descriptor {
     /// The blob's type.
-    #[serde(rename = "mediaType", default)]
+    #[serde(rename = "mediaType", default, deserialize_with = "nullable")]
     pub media_type: String,
     /// Its digest.
     pub digest: Digest,
@@ -169,7 +176,7 @@ pub struct Start {
     pub working_dir: String,
 }
 
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 

@@ -22,7 +22,7 @@ impl fmt::Display for Error {
     /// are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
-            Self::Failed(error) => format!("{error:#}"),
+            Self::Failed(error) => crate::told(error),
             Self::Usage(text) => text.clone(),
             Self::Interrupted(signal) => format!("interrupted by signal {signal}"),
         };

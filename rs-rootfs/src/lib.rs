@@ -66,11 +66,31 @@ pub fn main() -> ExitCode {
 
 /// The C library's words for `error`, without `(os error N)`.
 pub(crate) fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+    match error.raw_os_error() {
+        Some(errno) => chain::error::strerror(nix::errno::Errno::from_raw(errno)),
+        None => error.to_string(),
     }
+}
+
+/// Whether `path`, which cannot be opened, is as good as not there: $HOME may
+/// be another user's, as setpriv(1) and su(1) leave it, or no folder at all. A
+/// file that is seen and cannot be read is there.
+pub(crate) fn is_absent(path: &std::path::Path, error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    match error.kind() {
+        NotFound | NotADirectory => true,
+        PermissionDenied => std::fs::symlink_metadata(path).is_err(),
+        _ => false,
+    }
+}
+
+/// `error` and its causes in one line, the kernel's in the C library's words.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let words = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
+        Some(error) => reason(error),
+        None => cause.to_string(),
+    };
+    error.chain().map(words).collect::<Vec<_>>().join(": ")
 }
 
 /// Whether a signal asks this program to stop.

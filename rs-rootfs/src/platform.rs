@@ -1,6 +1,6 @@
 //! Which of an index's images fits: `OS/ARCH[/VARIANT]`.
 
-use crate::document::{Descriptor, Index};
+use crate::document::{Descriptor, Index, nullable};
 use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Platform {
     /// `linux`, …
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub os: String,
     /// `amd64`, `arm64`, … as Go calls them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub architecture: String,
     /// `v7`, …; empty where there is only one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub variant: String,
 }
 

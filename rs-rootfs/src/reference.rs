@@ -36,7 +36,7 @@ pub enum InvalidReference {
     TooLong,
     /// The part after `@` is none of the digests there are.
     #[error("invalid reference format: {0}")]
-    Digest(#[from] crate::digest::InvalidDigest),
+    Digest(crate::digest::InvalidDigest),
 }
 
 impl Reference {
@@ -148,7 +148,7 @@ impl FromStr for Reference {
         if domain.len() + 1 + path.len() > NAME_MAX {
             return Err(InvalidReference::TooLong);
         }
-        let digest = digest.map(str::parse).transpose()?;
+        let digest = digest.map(str::parse).transpose().map_err(InvalidReference::Digest)?;
         Ok(Self { domain: domain.to_owned(), path, tag: tag.map(str::to_owned), digest })
     }
 }

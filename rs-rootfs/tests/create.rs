@@ -4,7 +4,7 @@
 mod hub;
 
 use chain::testing::{Ran, needs, sh};
-use hub::{Access, Layout, Packed, Registry, Stage, host_architecture};
+use hub::{Access, Fault, Layout, Packed, Proxy, Registry, Stage, host_architecture};
 
 /// The tar that `script` writes to standard output, in an empty folder.
 fn tar_by(script: &str) -> Vec<u8> {
@@ -86,4 +86,46 @@ fn a_hard_link_to_below_itself() {
     let stage = Stage::new();
     let (_registry, name) = image(&stage, &[one]);
     refused(&stage.run(["create", "-q", &name]), "a hard link to a/f, which is not there");
+}
+
+#[test]
+fn others_words_stay_in_one_line_and_are_told_once() {
+    let stage = Stage::new();
+    let body = br#"{"errors":[{"code":"DENIED","message":"no\nError response from daemon: yes\u001b[2J\u009b2J"}]}"#;
+    let proxy = Proxy::start(1, Fault::Always(403, "", body.to_vec()));
+    let ran = stage.run(["create", "-q", &format!("{}/a", proxy.host())]);
+    refused(&ran, "DENIED: no\\nError response from daemon: yes\\u{1b}[2J\\u{9b}2J");
+    let once = |ran: &Ran, words: &str| {
+        assert_eq!((ran.status, ran.stderr.matches(words).count()), (1, 1), "{ran:?}");
+    };
+    let proxy = Proxy::start(1, Fault::OtherManifest(br#"{"schemaVersion":2,"a":1,"a":2}"#.to_vec()));
+    once(&stage.unpack(&format!("docker://{}/a", proxy.host()), "out"), "duplicate key");
+    once(&stage.unpack("docker://a@sha256:12", "out"), "invalid digest");
+}
+
+#[test]
+fn reasons_are_the_c_librarys() {
+    let stage = Stage::new();
+    assert_eq!(stage.run(["list"]).status, 0);
+    let record = stage.join("store/containers").join(format!("{}.json", "a".repeat(64)));
+    std::fs::create_dir(&record).expect("new");
+    let said = |words: &[&str], reason: &str| {
+        let ran = stage.run(words);
+        assert!(ran.status == 1 && ran.stderr.contains(reason) && !ran.stderr.contains("os error"), "{ran:?}");
+    };
+    said(&["list", "--containers"], "Is a directory\n");
+    std::fs::remove_dir(&record).expect("ours");
+    let digest = format!("sha256:{}", "0".repeat(64));
+    std::fs::create_dir_all(stage.join("store/refs/h.example/a")).expect("new");
+    std::fs::write(stage.join("store/refs/h.example/a/:1"), &digest).expect("a file");
+    std::fs::create_dir(stage.join("store/blobs").join(digest.replace(':', "/"))).expect("new");
+    for words in
+        [&["list"][..], &["gc"], &["inspect", "h.example/a:1"], &["create", "--pull", "never", "h.example/a:1"]]
+    {
+        said(words, "Is a directory\n");
+    }
+    std::fs::remove_dir_all(stage.join("store/containers")).expect("ours");
+    for words in [&["list", "--containers"][..], &["gc"], &["export", "x"], &["rm", "x"]] {
+        said(words, "containers: No such file or directory\n");
+    }
 }

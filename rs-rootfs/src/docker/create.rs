@@ -65,7 +65,7 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
     let working_dir = if working_dir.is_empty() { String::new() } else { startup::clean(working_dir) };
     let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or_default());
     // Whatever would make an export fail makes the creation fail.
-    startup::apply(&mut image::merge(&image::files(&store, &image)?, now)?, &working_dir)?;
+    startup::apply(&mut image::merge(&store, &image, &image::files(&store, &image)?, now)?, &working_dir)?;
     let container = Container {
         id: name::id()?,
         name: text("name").strip_prefix('/').map_or_else(|| text("name"), str::to_owned),
@@ -166,10 +166,14 @@ struct Found {
 fn find(store: &Arc<Store>, wanted: &Wanted<'_>, reference: Option<Reference>) -> Result<Found, Ended> {
     let platform = wanted.platform.as_ref();
     let known = || -> Result<Option<Stored>, Ended> {
-        if let Some(reference) = &reference
-            && let Some(image) = store.image_by_reference(reference, platform)?
-        {
-            return Ok(Some(image));
+        if let Some(reference) = &reference {
+            match store.image_by_reference(reference, platform) {
+                Ok(Some(image)) => return Ok(Some(image)),
+                Ok(None) => {}
+                Err(why) if wanted.pull == "never" => return Err(why.into()),
+                // What cannot be read is fetched again, and replaced.
+                Err(_) => return Ok(None),
+            }
         }
         match store.image_by_id(wanted.image)? {
             Ok(image) => Ok(Some(image).filter(|image| platform.is_none_or(|it| it.runs(&image.config.platform)))),

@@ -4,11 +4,12 @@ use super::archive::{Sink, write};
 use super::flags::Words;
 use super::{Called, Ended, find, image, operand, startup};
 use crate::store::Store;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use chain::error::strerror;
 use chain::sys::durable::{Rename, write_all_at};
 use chain::sys::file::{At, Fd, OpenAt, UnlinkAt};
-use chain::sys::{make, quietly};
+use chain::sys::{Call, make, quietly};
+use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::IsTerminal;
@@ -34,7 +35,7 @@ pub(super) fn run(_: &Called, words: &Words) -> Result<(), Ended> {
     let container = find(&store, word)?;
     let stored = store.manifest(&container.manifest)?.context("the container's image is not in the store any more")?;
     let layers = image::files(&store, &stored)?;
-    let mut tree = image::merge(&layers, container.created)?;
+    let mut tree = image::merge(&store, &stored, &layers, container.created)?;
     startup::apply(&mut tree, &container.working_dir)?;
     match to {
         Some(to) => {
@@ -79,7 +80,7 @@ struct Stdout;
 /// Why it took no more.
 #[derive(Debug, thiserror::Error)]
 #[error("write /dev/stdout: {}", strerror(*.0).to_lowercase())]
-struct Unwritable(nix::errno::Errno);
+struct Unwritable(Errno);
 
 impl Sink for Stdout {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -102,11 +103,18 @@ impl NewFile {
         let mut own = OsString::from(".tmp-");
         own.push(name);
         own.push(format!("{}", std::process::id()));
-        let temporary = path.with_file_name(own);
         let why = "A half-written archive never bears the name";
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-        let file = make(&OpenAt { dir: At::Cwd, path: temporary.as_os_str(), flags, mode: 0o600, why })?;
-        Ok(Self { path: path.to_owned(), temporary, file, length: 0, done: false })
+        loop {
+            let temporary = path.with_file_name(&own);
+            let call = OpenAt { dir: At::Cwd, path: temporary.as_os_str(), flags, mode: 0o600, why };
+            match quietly(&call) {
+                Ok(file) => return Ok(Self { path: path.to_owned(), temporary, file, length: 0, done: false }),
+                // Left by one that was killed, in whose place we are.
+                Err(Errno::EEXIST) => own.push("_"),
+                Err(errno) => bail!("{}: {}", call.cannot(), strerror(errno)),
+            }
+        }
     }
 
     fn finish(mut self) -> Result<()> {

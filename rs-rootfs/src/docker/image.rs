@@ -48,13 +48,27 @@ pub(crate) fn uncompress(store: &Store, image: &Stored, contents: Box<dyn Conten
             input.finish_layer()?;
             Ok(file.finish_layer(&diff_ids[i])?)
         };
-        one_of(i, one)?;
+        one_of(store, image, i, one)?;
     }
     Ok(())
 }
 
-fn one_of(layer: usize, mut what: impl FnMut() -> Result<()>) -> Result<()> {
-    what().with_context(|| format!("layer {}", layer + 1))
+/// Does `what` with a layer. Where that fails because the store has lost
+/// bytes of it, what is damaged is removed and named: the next `create` makes
+/// it anew.
+fn one_of(store: &Store, image: &Stored, layer: usize, what: impl FnOnce() -> Result<()>) -> Result<()> {
+    let blame = |error: anyhow::Error| {
+        let (blob, diff_id) = (&image.manifest.layers[layer].digest, &image.config.rootfs.diff_ids[layer]);
+        let asked_to_stop = crate::interrupted().is_err();
+        if !asked_to_stop && matches!(store.verify_blob(blob), Ok(true)) {
+            error.context(format!("blob {blob} was damaged in the store, and is removed"))
+        } else if !asked_to_stop && matches!(store.verify_layer(diff_id), Ok(true)) {
+            error.context(format!("the uncompressed layer {diff_id} was damaged in the store, and is removed"))
+        } else {
+            error
+        }
+    };
+    what().map_err(blame).with_context(|| format!("layer {}", layer + 1))
 }
 
 /// The uncompressed layers of `image`.
@@ -79,7 +93,7 @@ impl Contents for Whole {
 ///
 /// # Errors
 /// A layer breaks a rule of archives or of names.
-pub(crate) fn merge(files: &[File], now: i64) -> Result<Tree> {
+pub(crate) fn merge(store: &Store, image: &Stored, files: &[File], now: i64) -> Result<Tree> {
     let mut tree = Tree::new(now);
     let clones = files.iter().map(File::try_clone).collect::<std::io::Result<Vec<_>>>()?;
     let layers = files.iter().map(|_| Layer::default()).collect();
@@ -88,7 +102,7 @@ pub(crate) fn merge(files: &[File], now: i64) -> Result<Tree> {
     for number in 0..files.len() {
         tree.begin_layer(number);
         let mut reader = Reader::new(&mut input);
-        one_of(number, || {
+        one_of(store, image, number, || {
             while reader.next(&mut entry)? {
                 let name = || format!("entry {}", entry.path.escape_ascii());
                 tree.apply(&entry, reader.position()).with_context(name)?;

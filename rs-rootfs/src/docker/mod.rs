@@ -34,15 +34,15 @@ impl Ended {
         Self { text: text.into(), status }
     }
 
-    /// What the daemon would have answered.
+    /// What the daemon would have answered, in one line whoever wrote it.
     pub(crate) fn daemon(text: impl std::fmt::Display) -> Self {
-        Self::new(format!("Error response from daemon: {text}"), 1)
+        Self::new(chain::error::escaped(&format!("Error response from daemon: {text}")), 1)
     }
 }
 
 impl From<anyhow::Error> for Ended {
     fn from(error: anyhow::Error) -> Self {
-        Self::daemon(format_args!("{error:#}"))
+        Self::daemon(crate::told(&error))
     }
 }
 
@@ -98,7 +98,7 @@ pub fn main(words: &[OsString], as_docker: bool) -> Option<ExitCode> {
         Some("create") => (CREATE, create::run),
         Some("export") => (EXPORT, export::run),
         Some("rm") => (REMOVE, remove::run),
-        Some("remove") if container => (Verb { name: "remove", ..REMOVE }, remove::run),
+        Some("remove") if container || !as_docker => (Verb { name: "remove", ..REMOVE }, remove::run),
         Some("--help" | "-h" | "help") if as_docker || container => return Some(overview(&group, 1)),
         Some("--version" | "-v") if as_docker && !container => {
             return Some(print(&format!("{own} (rs-rootfs) {}\n", env!("CARGO_PKG_VERSION"))));

@@ -3,7 +3,7 @@
 use super::flags::Words;
 use super::{Called, Ended, operand, say};
 use crate::reference::Reference;
-use crate::store::Store;
+use crate::store::{Container, Store};
 
 /// Runs it.
 pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
@@ -21,6 +21,9 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
             }
         }
     }
+    for line in store.damage() {
+        say(&chain::error::escaped(&line));
+    }
     if failed { Err(Ended::new("", 1)) } else { Ok(()) }
 }
 
@@ -35,7 +38,12 @@ fn one(store: &Store, word: &str, words: &Words, own: bool) -> Result<String, En
             Err(Ended::daemon("Conflict, cannot remove the default link name of the container"))
         }
         Ok(container) => {
-            store.remove_container(&container)?;
+            store.remove_container(&container.id)?;
+            Ok(word.to_owned())
+        }
+        // One that cannot be read can still be forgotten.
+        Err(_) if store.has_record(word) => {
+            store.remove_container(word)?;
             Ok(word.to_owned())
         }
         Err(_) if own && is_image(store, word) => remove_image(store, word, words.on("force")),
@@ -47,15 +55,18 @@ fn one(store: &Store, word: &str, words: &Words, own: bool) -> Result<String, En
 }
 
 fn is_image(store: &Store, word: &str) -> bool {
-    word.parse::<Reference>().is_ok_and(|reference| store.get_ref(&reference).is_some())
+    let known = |reference: &Reference| store.get_ref(reference).is_some() || store.is_damaged_ref(reference);
+    word.parse().is_ok_and(|reference| known(&reference))
 }
 
 /// Forgets a reference; the image behind it goes with `gc`.
 fn remove_image(store: &Store, word: &str, force: bool) -> Result<String, Ended> {
     let reference: Reference = word.parse().map_err(|why| Ended::new(format!("{why}"), 1))?;
-    let digest = store.get_ref(&reference).ok_or_else(|| Ended::daemon(format_args!("No such image: {word}")))?;
-    let images = store.images_below(&digest)?;
-    let user = store.containers()?.into_iter().find(|it| images.iter().any(|image| *image.id() == it.image));
+    let digest = store.get_ref(&reference);
+    let images = digest.as_ref().map(|digest| store.images_below(word, digest)).unwrap_or_default();
+    // A manifest that cannot be read is still known by its digest.
+    let uses = |it: &Container| Some(&it.manifest) == digest.as_ref() || images.iter().any(|one| *one.id() == it.image);
+    let user = store.containers()?.into_iter().find(uses);
     if let Some(user) = user.filter(|_| !force) {
         return Err(Ended::daemon(format_args!(
             "conflict: unable to remove repository reference \"{word}\" (must force) - \

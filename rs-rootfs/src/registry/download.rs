@@ -144,7 +144,7 @@ impl Shared {
             };
             // The others cannot save the image any more: whoever waits for
             // one of them is told the cause.
-            let cause = format!("{error:#}");
+            let cause = crate::told(&error);
             for (_, every) in &self.layers {
                 every.end(Err(cause.clone()));
             }
@@ -165,7 +165,9 @@ impl Shared {
 
     /// One blob, from wherever an earlier attempt left it.
     fn fetch(&self, layer: &Descriptor, flow: &Flow, verify: bool) -> anyhow::Result<()> {
-        if verify {
+        // Bytes may have been lost since it was stored.
+        let cut = self.store.blob(&layer.digest).is_some() && self.store.whole_blob(layer).is_none();
+        if verify || cut {
             self.store.verify_blob(&layer.digest)?;
         }
         let Some(mut part) = self.store.part(&layer.digest, layer.size)? else {

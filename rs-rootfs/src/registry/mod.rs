@@ -122,7 +122,7 @@ impl Repository {
         for mirror in mirrors.iter().map(String::as_str).chain([reference.api_host()]) {
             match Self::find_at(mirror, reference, insecure) {
                 Ok(found) => return Ok(found),
-                Err(error) => said.push(format!("{error:#}")),
+                Err(error) => said.push(crate::told(&error)),
             }
         }
         bail!("{}", said.join("; "))

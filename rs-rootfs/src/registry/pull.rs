@@ -35,7 +35,8 @@ pub fn open(name: &OsStr, options: &Options) -> anyhow::Result<Image> {
     let reference: Reference = text.parse()?;
     let store = Arc::new(Store::open()?);
     let stored = match reference.digest() {
-        Some(digest) if !options.verify => store.image(digest, options.platform.as_ref())?,
+        // What cannot be read is fetched again, and replaced.
+        Some(digest) if !options.verify => store.image(digest, options.platform.as_ref()).ok().flatten(),
         _ => None,
     };
     if let Some(image) = stored {
@@ -73,9 +74,9 @@ impl Blobs {
         Self { store, manifest: image.manifest.clone() }
     }
 
-    /// Whether all of them are stored.
+    /// Whether all of them are stored, with all their bytes.
     pub fn are_there(&self) -> bool {
-        self.manifest.layers.iter().all(|layer| self.store.blob(&layer.digest).is_some())
+        self.manifest.layers.iter().all(|layer| self.store.whole_blob(layer).is_some())
     }
 }
 
@@ -97,8 +98,8 @@ pub fn pull(store: &Arc<Store>, reference: &Reference, options: &Options) -> any
     let digest = top.digest.clone();
     let mut documents = Vec::new();
     let (own, manifest) = resolve(store, &repository, top, options.platform.as_ref(), &mut documents)?;
-    let bytes = match store.small_blob(&manifest.config.digest, CONFIG_MAX)? {
-        Some(bytes) if bytes.len() as u64 == manifest.config.size => bytes,
+    let bytes = match store.small_blob(&manifest.config.digest, CONFIG_MAX) {
+        Ok(Some(bytes)) if bytes.len() as u64 == manifest.config.size => bytes,
         _ => repository.small_blob(&manifest.config, CONFIG_MAX)?,
     };
     let config = Config::parse(&bytes, &manifest).with_context(|| format!("config {}", manifest.config.digest))?;
@@ -141,8 +142,8 @@ fn resolve(
             bail!("{}: it lists itself", name());
         }
         documents.push((fetched.digest.clone(), fetched.bytes));
-        fetched = match store.small_blob(&entry.digest, MANIFEST_MAX)? {
-            Some(bytes) if bytes.len() as u64 == entry.size => {
+        fetched = match store.small_blob(&entry.digest, MANIFEST_MAX) {
+            Ok(Some(bytes)) if bytes.len() as u64 == entry.size => {
                 Fetched { bytes, media_type: None, digest: entry.digest.clone() }
             }
             _ => repository.manifest(&entry.digest.to_string(), Some(&entry))?,

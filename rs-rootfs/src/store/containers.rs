@@ -3,12 +3,9 @@
 use super::{Store, read_json};
 use crate::digest::Digest;
 use anyhow::Context;
-use chain::sys::durable::Flock;
-use chain::sys::file::Fd;
-use chain::sys::make;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// `containers/ID.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +47,7 @@ impl Store {
     /// # Errors
     /// The kernel's reason.
     pub fn lock_containers(&self) -> anyhow::Result<OwnedFd> {
-        let fd = self.open_file("containers", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
-        let path = self.path().join("containers");
-        make(&Flock { fd: Fd { fd: fd.as_fd(), path: &path }, operation: libc::LOCK_EX })?;
-        Ok(fd)
+        Ok(self.lock_folder("containers")?)
     }
 
     /// Remembers `container`.
@@ -66,28 +60,38 @@ impl Store {
         Ok(self.put("containers", &format!("{}.json", container.id), &text, 0o600)?)
     }
 
-    /// Forgets it.
+    /// Whether there is a record of the container with the whole of this ID,
+    /// whatever stands in it.
+    pub fn has_record(&self, id: &str) -> bool {
+        Digest::sha256(id).is_some() && self.path().join(format!("containers/{id}.json")).exists()
+    }
+
+    /// Forgets the container with this ID.
     ///
     /// # Errors
     /// The kernel's reason.
-    pub fn remove_container(&self, container: &Container) -> anyhow::Result<()> {
-        self.remove(&format!("containers/{}.json", container.id))?;
+    pub fn remove_container(&self, id: &str) -> anyhow::Result<()> {
+        self.remove(&format!("containers/{id}.json"))?;
         Ok(self.sync_folder("containers")?)
     }
 
-    /// All of them, the newest first.
+    /// All of them, the newest first; a record that cannot be read is noted.
     ///
     /// # Errors
-    /// The kernel's reason, a record that cannot be read.
+    /// The kernel's reason.
     pub fn containers(&self) -> anyhow::Result<Vec<Container>> {
         let folder = self.path().join("containers");
         let mut found: Vec<Container> = Vec::new();
-        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        for entry in fs::read_dir(&folder).with_context(|| format!("cannot open {}", folder.display()))? {
             let path = entry?.path();
-            if path.extension().is_some_and(|end| end == "json")
-                && let Some(container) = read_json(&path)?
-            {
-                found.push(container);
+            if path.extension().is_none_or(|end| end != "json") {
+                continue;
+            }
+            let own = |it: &Container| path.file_stem() == Some(it.id.as_ref()) && Digest::sha256(&it.id).is_some();
+            match read_json::<Container>(&path).and_then(|it| it.filter(own).context("it is not of this container")) {
+                Ok(container) => found.push(container),
+                Err(_) if !path.exists() => {}
+                Err(why) => self.note(path.file_stem().unwrap_or_default().display(), crate::told(&why)),
             }
         }
         found.sort_by(|a, b| (b.created, &a.id).cmp(&(a.created, &b.id)));

@@ -1,9 +1,10 @@
 //! Removes what nothing names.
 
+use super::images::GONE;
 use super::{Store, TEMPORARY};
 use crate::digest::Digest;
-use crate::document::{DEPTH_MAX, Document, MANIFEST_MAX, parse};
-use anyhow::Context;
+use crate::document::{DEPTH_MAX, Document};
+use anyhow::{Context, bail};
 use std::collections::HashSet;
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -31,10 +32,11 @@ impl Store {
     /// day, and temporary files. The store must be open alone.
     ///
     /// # Errors
-    /// The kernel's reason; a document that cannot be read, and then nothing
-    /// is removed.
+    /// The kernel's reason. A document that cannot be read is noted, and then
+    /// nothing is removed that it might name.
     pub fn collect_garbage(&self, keep: Duration, dry_run: bool) -> anyhow::Result<Freed> {
         let marked = self.mark()?;
+        let known = self.damage().is_empty();
         let mut freed = Freed::default();
         let mut folders = vec![String::new(), "containers".to_owned(), "layers".to_owned(), "refs".to_owned()];
         while let Some(folder) = folders.pop() {
@@ -51,7 +53,9 @@ impl Store {
                 if name.strip_suffix(".part").is_some() {
                     return age > DAY;
                 }
-                format!("{algorithm}:{name}").parse().is_ok_and(|digest| !marked.contains(&digest)) && age >= keep
+                known
+                    && format!("{algorithm}:{name}").parse().is_ok_and(|digest| !marked.contains(&digest))
+                    && age >= keep
             };
             let blobs = format!("blobs/{algorithm}");
             self.sweep(&blobs, dry_run, &mut freed, &|name, age| unnamed(&marked.blobs, name, age))?;
@@ -63,17 +67,17 @@ impl Store {
 
     fn folders_in(&self, folder: &str) -> anyhow::Result<Vec<String>> {
         let path = self.path().join(folder);
-        let list = fs::read_dir(&path).with_context(|| path.display().to_string())?.flatten();
+        let list = fs::read_dir(&path).with_context(|| format!("cannot open {}", path.display()))?.flatten();
         let folders = list.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         Ok(folders.filter_map(|it| Some(super::join(folder, &it.file_name().into_string().ok()?))).collect())
     }
 
     fn mark(&self) -> anyhow::Result<Marked> {
         let mut marked = Marked::default();
-        let of_refs = self.refs()?.into_iter().map(|tagged| tagged.digest);
-        let of_containers = self.containers()?.into_iter().map(|container| container.manifest);
-        for digest in of_refs.chain(of_containers) {
-            self.mark_below(&digest, 0, &mut marked)?;
+        for (name, digest) in self.roots()? {
+            if let Err(why) = self.mark_below(&digest, 0, &mut marked) {
+                self.note(name, crate::told(&why));
+            }
         }
         Ok(marked)
     }
@@ -82,19 +86,20 @@ impl Store {
         if depth > DEPTH_MAX || !marked.blobs.insert(digest.clone()) {
             return Ok(());
         }
-        let Some(bytes) = self.small_blob(digest, MANIFEST_MAX)? else { return Ok(()) };
-        match parse(&bytes, None).with_context(|| digest.to_string())? {
-            Document::Index(index) => {
+        match self.document(digest)? {
+            // An index lists more than is fetched of it.
+            None if depth > 0 => {}
+            None => bail!("blob {digest} is not in the store any more"),
+            Some(Document::Index(index)) => {
                 for entry in index.manifests {
                     self.mark_below(&entry.digest, depth + 1, marked)?;
                 }
             }
-            Document::Manifest(manifest) => {
+            Some(Document::Manifest(manifest)) => {
                 marked.blobs.insert(manifest.config.digest.clone());
                 marked.blobs.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
-                if let Some(image) = self.manifest(digest)? {
-                    marked.layers.extend(image.config.rootfs.diff_ids);
-                }
+                let image = self.with_config(digest.clone(), manifest)?.context(GONE)?;
+                marked.layers.extend(image.config.rootfs.diff_ids);
             }
         }
         Ok(())
@@ -109,7 +114,7 @@ impl Store {
         wanted: &dyn Fn(&str, Duration) -> bool,
     ) -> anyhow::Result<()> {
         let path = self.path().join(folder);
-        for entry in fs::read_dir(&path).with_context(|| path.display().to_string())? {
+        for entry in fs::read_dir(&path).with_context(|| format!("cannot open {}", path.display()))? {
             let entry = entry?;
             let about = entry.metadata()?;
             let Ok(name) = entry.file_name().into_string() else { continue };

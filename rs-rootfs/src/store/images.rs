@@ -6,7 +6,10 @@ use crate::document::{CONFIG_MAX, Config, DEPTH_MAX, Document, MANIFEST_MAX, Man
 use crate::platform::Platform;
 use crate::reference::Reference;
 use anyhow::{Context, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+
+/// Of the configuration of an image whose manifest is there.
+pub(super) const GONE: &str = "its configuration is not in the store any more";
 
 /// A stored image: everything but the contents of its layers.
 #[derive(Debug, Clone)]
@@ -52,13 +55,13 @@ impl Store {
         let mut digest = digest.clone();
         let host = Platform::host();
         for _ in 0..=DEPTH_MAX {
-            let Some(bytes) = self.small_blob(&digest, MANIFEST_MAX)? else { return Ok(None) };
-            match parse(&bytes, None).with_context(|| digest.to_string())? {
-                Document::Manifest(manifest) => {
+            match self.document(&digest)? {
+                None => return Ok(None),
+                Some(Document::Manifest(manifest)) => {
                     let found = self.with_config(digest, manifest)?;
                     return Ok(found.filter(|it| platform.is_none_or(|wanted| wanted.runs(&it.config.platform))));
                 }
-                Document::Index(index) => match platform.unwrap_or(&host).choose(&index) {
+                Some(Document::Index(index)) => match platform.unwrap_or(&host).choose(&index) {
                     Ok(entry) => digest = entry.digest.clone(),
                     Err(_) => return Ok(None),
                 },
@@ -72,41 +75,64 @@ impl Store {
     /// # Errors
     /// See [`image`](Self::image).
     pub fn manifest(&self, digest: &Digest) -> anyhow::Result<Option<Stored>> {
-        let Some(bytes) = self.small_blob(digest, MANIFEST_MAX)? else { return Ok(None) };
-        match parse(&bytes, None).with_context(|| digest.to_string())? {
-            Document::Manifest(manifest) => self.with_config(digest.clone(), manifest),
-            Document::Index(_) => Ok(None),
+        match self.document(digest)? {
+            Some(Document::Manifest(manifest)) => self.with_config(digest.clone(), manifest),
+            Some(Document::Index(_)) | None => Ok(None),
         }
     }
 
-    fn with_config(&self, digest: Digest, manifest: Manifest) -> anyhow::Result<Option<Stored>> {
+    /// The manifest or index with this digest.
+    pub(super) fn document(&self, digest: &Digest) -> anyhow::Result<Option<Document>> {
+        let Some(bytes) = self.small_blob(digest, MANIFEST_MAX)? else { return Ok(None) };
+        parse(&bytes, None).map(Some).with_context(|| digest.to_string())
+    }
+
+    pub(super) fn with_config(&self, digest: Digest, manifest: Manifest) -> anyhow::Result<Option<Stored>> {
         let Some(bytes) = self.small_blob(&manifest.config.digest, CONFIG_MAX)? else { return Ok(None) };
         let config = Config::parse(&bytes, &manifest).with_context(|| digest.to_string())?;
         Ok(Some(Stored { digest, manifest, config }))
     }
 
-    /// Every stored image below `digest`: one, or those of an index that were
-    /// fetched.
-    ///
-    /// # Errors
-    /// See [`image`](Self::image).
-    pub fn images_below(&self, digest: &Digest) -> anyhow::Result<Vec<Stored>> {
+    /// Every stored image below `digest`, to which `name` leads: one, or those
+    /// of an index that were fetched. What cannot be read is noted.
+    pub fn images_below(&self, name: &str, digest: &Digest) -> Vec<Stored> {
         let mut found = Vec::new();
         let mut next = vec![(digest.clone(), 0)];
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         while let Some((digest, depth)) = next.pop() {
             if depth > DEPTH_MAX || !seen.insert(digest.clone()) {
                 continue;
             }
-            let Some(bytes) = self.small_blob(&digest, MANIFEST_MAX)? else { continue };
-            match parse(&bytes, None).with_context(|| digest.to_string())? {
-                Document::Manifest(manifest) => found.extend(self.with_config(digest, manifest)?),
-                Document::Index(index) => {
-                    next.extend(index.manifests.into_iter().rev().map(|entry| (entry.digest, depth + 1)));
+            let mut look = || -> anyhow::Result<()> {
+                match self.document(&digest)? {
+                    Some(Document::Manifest(manifest)) => {
+                        found.push(self.with_config(digest.clone(), manifest)?.context(GONE)?);
+                    }
+                    Some(Document::Index(index)) => {
+                        next.extend(index.manifests.into_iter().rev().map(|entry| (entry.digest, depth + 1)));
+                    }
+                    // An index lists more than is fetched of it.
+                    None if depth > 0 => {}
+                    None => bail!("blob {digest} is not in the store any more"),
                 }
+                Ok(())
+            };
+            if let Err(why) = look() {
+                self.note(name, crate::told(&why));
             }
         }
-        Ok(found)
+        found
+    }
+
+    /// What must be kept: each name and each container, with the manifest or
+    /// index that it leads to.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub(super) fn roots(&self) -> anyhow::Result<Vec<(String, Digest)>> {
+        let of_refs = self.refs().into_iter().map(|tagged| (tagged.name(), tagged.digest));
+        let of_containers = self.containers()?.into_iter().map(|it| (format!("container {}", it.name), it.manifest));
+        Ok(of_refs.chain(of_containers).collect())
     }
 
     /// All images that a reference or a container leads to, by their IDs.
@@ -115,10 +141,8 @@ impl Store {
     /// See [`image`](Self::image).
     pub fn images(&self) -> anyhow::Result<BTreeMap<Digest, Stored>> {
         let mut found = BTreeMap::new();
-        let of_refs = self.refs()?.into_iter().map(|tagged| tagged.digest);
-        let of_containers = self.containers()?.into_iter().map(|container| container.manifest);
-        for digest in of_refs.chain(of_containers) {
-            for image in self.images_below(&digest)? {
+        for (name, digest) in self.roots()? {
+            for image in self.images_below(&name, &digest) {
                 found.insert(image.id().clone(), image);
             }
         }

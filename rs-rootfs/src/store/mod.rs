@@ -17,33 +17,38 @@
 //! final name never changes; what is removed is unnamed first. What such an
 //! end leaves behind is a temporary file or an unnamed blob: `gc` takes both.
 
+mod blobs;
 mod containers;
+mod damage;
 mod gc;
 mod images;
 mod part;
 mod refs;
+mod unnamed;
 
+pub use blobs::matches;
 pub use containers::{Container, NoContainer};
 pub use gc::Freed;
 pub use images::{Missing, Stored};
 pub use part::Part;
 pub use refs::Tagged;
+pub use unnamed::Unnamed;
 
-use crate::digest::{Digest, Hasher};
+use blobs::{blob_name, folder};
+use damage::Damage;
+
 use crate::document;
 use anyhow::{Context, bail};
 use chain::SysError;
-use chain::sys::durable::{Flock, Fsync, Rename, write_all_at};
+use chain::sys::durable::{Flock, Fsync, Rename};
 use chain::sys::file::{At, FchmodAt, Fd, MkdirAt, OpenAt, UnlinkAt};
 use chain::sys::{make, quietly};
 use nix::errno::Errno;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const VERSION: &str = "1\n";
 const FOLDERS: [&str; 8] =
@@ -57,6 +62,7 @@ pub struct Store {
     path: PathBuf,
     dir: OwnedFd,
     lock: OwnedFd,
+    damage: Damage,
 }
 
 /// Where the store is: `$RS_ROOTFS_STORE`, `/var/lib/rs-rootfs` for root,
@@ -107,7 +113,7 @@ impl Store {
             make(&FchmodAt { dir: At::Cwd, path: path.as_os_str(), mode: 0o700, why: "Others have no business here" })?;
         }
         let lock = open(at, OsStr::new("lock"), libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW)?;
-        let store = Self { path: path.to_owned(), dir, lock };
+        let store = Self { path: path.to_owned(), dir, lock, damage: Damage::default() };
         if new {
             store.flock(libc::LOCK_EX)?;
             store.set_up()?;
@@ -154,31 +160,6 @@ impl Store {
         make(&OpenAt { dir: self.at(), path: OsStr::new(name), flags: flags | libc::O_NOFOLLOW, mode, why: KEEP })
     }
 
-    /// A name for a file that is not whole yet, in `folder`.
-    fn temporary(folder: &str) -> String {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        join(folder, &format!("{TEMPORARY}{}-{number}", std::process::id()))
-    }
-
-    /// Starts a file of `folder` that [`finish`](Self::finish) will name.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn begin(&self, folder: &str) -> Result<Unnamed<'_>, SysError> {
-        let name = Self::temporary(folder);
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-        let fd = self.open_file(&name, flags, 0o600)?;
-        Ok(Unnamed { store: self, fd, name, length: 0, done: false })
-    }
-
-    /// Puts the whole of `bytes` at `folder`/`name`.
-    fn put(&self, folder: &str, name: &str, bytes: &[u8], mode: u32) -> Result<(), SysError> {
-        let mut file = self.begin(folder)?;
-        file.write(bytes)?;
-        file.finish(folder, name, mode)
-    }
-
     fn rename(&self, from: &str, to: &str) -> Result<(), SysError> {
         make(&Rename { dir: self.at(), from: OsStr::new(from), to: OsStr::new(to), flags: 0 })
     }
@@ -186,6 +167,18 @@ impl Store {
     fn sync(&self, fd: &impl AsFd, name: &str) -> Result<(), SysError> {
         let path = self.path.join(name);
         make(&Fsync { fd: Fd { fd: fd.as_fd(), path: &path } })
+    }
+
+    /// Keeps other processes from changing the names in `folder` as long as
+    /// the answer lives.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn lock_folder(&self, folder: &str) -> Result<OwnedFd, SysError> {
+        let fd = self.open_file(folder, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+        let path = self.path.join(folder);
+        make(&Flock { fd: Fd { fd: fd.as_fd(), path: &path }, operation: libc::LOCK_EX })?;
+        Ok(fd)
     }
 
     /// Makes the names in `folder` last.
@@ -202,130 +195,6 @@ impl Store {
             Err(errno) => Err(refused(&call, errno)),
         }
     }
-
-    /// The blob with this digest, if it is there.
-    pub fn blob(&self, digest: &Digest) -> Option<File> {
-        File::open(self.path.join(blob_name(digest))).ok()
-    }
-
-    /// The whole of a small blob.
-    ///
-    /// # Errors
-    /// It is larger than `max`, or cannot be read; `None`: not there.
-    pub fn small_blob(&self, digest: &Digest, max: u64) -> anyhow::Result<Option<Vec<u8>>> {
-        let Some(file) = self.blob(digest) else { return Ok(None) };
-        let mut bytes = Vec::new();
-        file.take(max + 1).read_to_end(&mut bytes).with_context(|| digest.to_string())?;
-        if bytes.len() as u64 > max {
-            bail!("{digest}: larger than {max} bytes");
-        }
-        if !matches(digest, &bytes) {
-            bail!("{digest}: what the store holds under this name is something else; remove it, or run 'gc'");
-        }
-        Ok(Some(bytes))
-    }
-
-    /// Hashes a stored blob again; one that is not what its name says is
-    /// removed, so that it is fetched anew.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn verify_blob(&self, digest: &Digest) -> anyhow::Result<()> {
-        let Some(file) = self.blob(digest) else { return Ok(()) };
-        let mut hasher = Hasher::new(digest.algorithm());
-        hasher.read(file).with_context(|| digest.to_string())?;
-        if hasher.finish() != *digest {
-            self.remove(&blob_name(digest))?;
-        }
-        Ok(())
-    }
-
-    /// Keeps `bytes`, whose digest was checked.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), SysError> {
-        if self.blob(digest).is_some() {
-            return Ok(());
-        }
-        self.put(&folder("blobs", digest), digest.hex(), bytes, 0o400)
-    }
-
-    /// The uncompressed layer with this diff id, if it is there.
-    pub fn layer(&self, diff_id: &Digest) -> Option<File> {
-        File::open(self.layer_path(diff_id)).ok()
-    }
-
-    /// Where an uncompressed layer is, or would be.
-    pub fn layer_path(&self, diff_id: &Digest) -> PathBuf {
-        self.path.join(join(&folder("layers", diff_id), diff_id.hex()))
-    }
-}
-
-/// A file of the store that has no name yet. Dropped, it is gone.
-pub struct Unnamed<'a> {
-    store: &'a Store,
-    fd: OwnedFd,
-    name: String,
-    length: u64,
-    done: bool,
-}
-
-impl Unnamed<'_> {
-    /// Appends `bytes`.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), SysError> {
-        let path = self.store.path.join(&self.name);
-        write_all_at(Fd { fd: self.fd.as_fd(), path: &path }, bytes, self.length)?;
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Names it, for good.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn finish(mut self, folder: &str, name: &str, mode: u32) -> Result<(), SysError> {
-        let own = OsStr::new(&self.name);
-        make(&FchmodAt { dir: self.store.at(), path: own, mode, why: "What has its final name never changes" })?;
-        self.store.sync(&self.fd, &self.name)?;
-        self.store.rename(&self.name, &join(folder, name))?;
-        self.done = true;
-        self.store.sync_folder(folder)
-    }
-
-    /// Names it as the uncompressed layer `diff_id`.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn finish_layer(self, diff_id: &Digest) -> Result<(), SysError> {
-        self.finish(&folder("layers", diff_id), diff_id.hex(), 0o400)
-    }
-}
-
-impl Drop for Unnamed<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            let _ = self.store.remove(&self.name);
-        }
-    }
-}
-
-/// Whether `bytes` are what `digest` says.
-pub fn matches(digest: &Digest, bytes: &[u8]) -> bool {
-    let mut hasher = Hasher::new(digest.algorithm());
-    hasher.update(bytes);
-    hasher.finish() == *digest
-}
-
-fn folder(kind: &str, digest: &Digest) -> String {
-    format!("{kind}/{}", digest.algorithm().name())
-}
-
-fn blob_name(digest: &Digest) -> String {
-    join(&folder("blobs", digest), digest.hex())
 }
 
 fn join(folder: &str, name: &str) -> String {

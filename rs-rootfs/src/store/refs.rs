@@ -3,12 +3,12 @@
 use super::{Store, join};
 use crate::digest::Digest;
 use crate::reference::Reference;
-use anyhow::Context;
 use chain::SysError;
 use chain::sys::file::UnlinkAt;
 use chain::sys::quietly;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// A name, and the digest of the manifest or index it led to.
@@ -18,6 +18,13 @@ pub struct Tagged {
     pub reference: Reference,
     /// What it led to.
     pub digest: Digest,
+}
+
+impl Tagged {
+    /// The name as people write it.
+    pub fn name(&self) -> String {
+        self.reference.familiar()
+    }
 }
 
 /// The folder and the file of a reference. A tag begins with `:` and a digest
@@ -38,6 +45,8 @@ impl Store {
     /// # Errors
     /// The kernel's reason.
     pub fn set_ref(&self, reference: &Reference, digest: &Digest) -> Result<(), SysError> {
+        // Who removes a name removes its folders too.
+        let _lock = self.lock_folder("refs")?;
         let (folder, file) = names(reference);
         for (end, _) in folder.match_indices('/') {
             self.make_folder(&folder[..end])?;
@@ -49,7 +58,7 @@ impl Store {
     /// What `reference` led to, if it was pulled.
     pub fn get_ref(&self, reference: &Reference) -> Option<Digest> {
         let (folder, file) = names(reference);
-        let found = fs::read_to_string(self.path().join(join(&folder, &file))).ok()?.trim().parse().ok()?;
+        let found = digest_in(&self.path().join(join(&folder, &file))).ok()??;
         match reference.digest() {
             // Tag and digest: the digest decides.
             Some(wanted) if *wanted != found => None,
@@ -57,11 +66,18 @@ impl Store {
         }
     }
 
+    /// Whether something stands under `reference` that is no digest.
+    pub fn is_damaged_ref(&self, reference: &Reference) -> bool {
+        let (folder, file) = names(reference);
+        digest_in(&self.path().join(join(&folder, &file))).is_err()
+    }
+
     /// Forgets `reference`, and the folders that are empty then.
     ///
     /// # Errors
     /// The kernel's reason.
     pub fn remove_ref(&self, reference: &Reference) -> Result<(), SysError> {
+        let _lock = self.lock_folder("refs")?;
         let (folder, file) = names(reference);
         self.remove(&join(&folder, &file))?;
         self.sync_folder(&folder)?;
@@ -77,30 +93,77 @@ impl Store {
         Ok(())
     }
 
-    /// All names, sorted.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn refs(&self) -> anyhow::Result<Vec<Tagged>> {
+    /// All names, sorted; what cannot be read is noted.
+    pub fn refs(&self) -> Vec<Tagged> {
         let mut found = Vec::new();
-        collect(&self.path().join("refs"), "", &mut found)?;
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            if let Err(error) = self.refs_in(&folder, &mut folders, &mut found) {
+                self.note(join("refs", &folder), crate::reason(&error));
+            }
+        }
         found.sort();
-        Ok(found)
+        found
+    }
+
+    fn refs_in(&self, folder: &str, folders: &mut Vec<String>, found: &mut Vec<Tagged>) -> io::Result<()> {
+        let path = self.path().join("refs").join(folder);
+        let list = match fs::read_dir(&path) {
+            // Its last name was removed meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            list => list?,
+        };
+        for entry in list {
+            let entry = entry?;
+            let Ok(own) = entry.file_name().into_string() else { continue };
+            if !own.starts_with([':', '@']) {
+                folders.extend(entry.file_type()?.is_dir().then(|| join(folder, &own)));
+                continue;
+            }
+            let Ok(reference) = format!("{folder}{own}").parse::<Reference>() else { continue };
+            match digest_in(&entry.path()) {
+                Ok(digest) => found.extend(digest.map(|digest| Tagged { reference, digest })),
+                Err(why) => self.note(reference.familiar(), why),
+            }
+        }
+        Ok(())
     }
 }
 
-fn collect(folder: &Path, name: &str, found: &mut Vec<Tagged>) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let entry = entry?;
-        let Ok(own) = entry.file_name().into_string() else { continue };
-        if own.starts_with([':', '@']) {
-            let digest = fs::read_to_string(entry.path()).ok().and_then(|text| text.trim().parse().ok());
-            if let (Ok(reference), Some(digest)) = (format!("{name}{own}").parse(), digest) {
-                found.push(Tagged { reference, digest });
-            }
-        } else if entry.file_type()?.is_dir() {
-            collect(&entry.path(), &join(name, &own), found)?;
-        }
+/// The digest in a file, if there is one; else why not.
+fn digest_in(path: &Path) -> Result<Option<Digest>, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| "damaged in the store".to_owned()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(crate::reason(&error)),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_comes_while_its_neighbour_goes() {
+        let scratch = chain::testing::Scratch::new();
+        let open = || Store::open_at(&scratch.join("store"), libc::LOCK_SH).expect("a store");
+        let (digest, store) = (Digest::of(b""), open());
+        let reference = |text: &str| text.parse::<Reference>().expect("a name");
+        let (one, other) = (reference("h.example/a/b/c:1"), reference("h.example/a/b/c:2"));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let store = open();
+                for _ in 0..200 {
+                    store.set_ref(&other, &digest).expect("set");
+                    store.remove_ref(&other).expect("removed");
+                }
+            });
+            for _ in 0..200 {
+                store.set_ref(&one, &digest).expect("set");
+                store.refs();
+                store.remove_ref(&one).expect("removed");
+            }
+        });
+        assert_eq!((store.refs(), store.damage()), (Vec::new(), Vec::new()));
+    }
 }

@@ -1,6 +1,6 @@
 //! `gc`: removes what nothing names any more.
 
-use super::print;
+use super::{damage, print};
 use crate::Error;
 use crate::store::Store;
 use clap::Parser;
@@ -25,5 +25,6 @@ pub(super) fn run(cli: &Gc) -> Result<ExitCode, Error> {
     let keep = Duration::from_hours(24 * u64::from(cli.keep_days));
     let freed = store.collect_garbage(keep, cli.dry_run)?;
     let verb = if cli.dry_run { "would free" } else { "freed" };
-    print(&format!("{verb} {} bytes in {} files\n", freed.bytes, freed.files))
+    print(&format!("{verb} {} bytes in {} files\n", freed.bytes, freed.files))?;
+    Ok(damage(&store, "pull it again, or remove it with rm: until then gc keeps whatever it may need"))
 }

@@ -1,6 +1,6 @@
 //! `inspect`: all that is known of images and containers.
 
-use super::print;
+use super::print_json;
 use crate::Error;
 use crate::document::{self, CONFIG_MAX};
 use crate::reference::Reference;
@@ -29,13 +29,13 @@ pub(super) fn run(cli: &Inspect) -> Result<ExitCode, Error> {
         match one(&store, &name.to_string_lossy()) {
             Ok(value) => found.push(value),
             Err(error) => {
-                chain::say(&chain::error::escaped(&format!("cannot inspect {}: {error:#}", name.display())));
+                let why = crate::told(&error);
+                chain::say(&chain::error::escaped(&format!("cannot inspect {}: {why}", name.display())));
                 failed = true;
             }
         }
     }
-    let text = serde_json::to_string_pretty(&found).map_err(anyhow::Error::from)?;
-    print(&format!("{text}\n"))?;
+    print_json(&found, true)?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -48,8 +48,8 @@ fn one(store: &Store, name: &str) -> Result<Value> {
         && let Some(digest) = store.get_ref(&reference)
     {
         let host = store.image(&digest, None)?;
-        let any = || anyhow::Ok(store.images_below(&digest)?.into_iter().next());
-        if let Some(image) = host.map_or_else(any, |image| Ok(Some(image)))? {
+        let any = || store.images_below(name, &digest).into_iter().next();
+        if let Some(image) = host.or_else(any) {
             return image_json(store, &image);
         }
     }
@@ -63,8 +63,8 @@ fn one(store: &Store, name: &str) -> Result<Value> {
 fn image_json(store: &Store, image: &Stored) -> Result<Value> {
     let mut tags = Vec::new();
     let mut digests = Vec::new();
-    for tagged in store.refs()? {
-        if !store.images_below(&tagged.digest)?.iter().any(|other| other.id() == image.id()) {
+    for tagged in store.refs() {
+        if !store.images_below(&tagged.name(), &tagged.digest).iter().any(|other| other.id() == image.id()) {
             continue;
         }
         let name = tagged.reference.familiar_name();

@@ -1,11 +1,13 @@
 //! `list`: what is in the store.
 
-use super::{age, print};
+use super::{age, damage, print, print_json};
 use crate::Error;
+use crate::digest::Digest;
 use crate::progress::size;
 use crate::store::{Store, Stored, Tagged};
 use clap::Parser;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 /// List the images, or the containers, in the store
@@ -29,29 +31,31 @@ pub struct List {
 /// Runs it.
 pub(super) fn run(cli: &List) -> Result<ExitCode, Error> {
     let store = Store::open()?;
-    if cli.containers { containers(&store, cli) } else { images(&store, cli) }
+    if cli.containers { containers(&store, cli) } else { images(&store, cli) }?;
+    Ok(damage(&store, "pull it again, or remove it with rm"))
 }
 
 /// Each name with each image it leads to.
-fn named(store: &Store) -> anyhow::Result<Vec<(Tagged, Stored)>> {
+fn named(store: &Store) -> Vec<(Tagged, Stored)> {
     let mut found = Vec::new();
-    for tagged in store.refs()? {
-        for image in store.images_below(&tagged.digest)? {
+    for tagged in store.refs() {
+        for image in store.images_below(&tagged.name(), &tagged.digest) {
             found.push((tagged.clone(), image));
         }
     }
-    Ok(found)
+    found
 }
 
 fn images(store: &Store, cli: &List) -> Result<ExitCode, Error> {
-    let found = named(store)?;
+    let found = named(store);
     if cli.json {
-        return print(&format!("{}\n", Value::Array(found.iter().map(image_json).collect())));
+        return print_json(&found.iter().map(image_json).collect::<Vec<_>>(), false);
     }
     if cli.quiet {
-        let mut ids: Vec<&str> = found.iter().map(|(_, image)| image.id().short()).collect();
-        ids.dedup();
-        return print(&lines(ids.into_iter()));
+        // Once, where its first name stands.
+        let mut seen = HashSet::new();
+        let ids = found.iter().map(|(_, image)| image.id()).filter(|id| seen.insert(*id));
+        return print(&lines(ids.map(Digest::short)));
     }
     let digest = cli.digests.then_some("DIGEST");
     let mut rows = vec![row(["REPOSITORY", "TAG"], digest, ["IMAGE-ID", "CREATED", "SIZE"])];
@@ -80,8 +84,7 @@ fn image_json((tagged, image): &(Tagged, Stored)) -> Value {
 fn containers(store: &Store, cli: &List) -> Result<ExitCode, Error> {
     let found = store.containers()?;
     if cli.json {
-        let text = serde_json::to_string(&found).map_err(anyhow::Error::from)?;
-        return print(&format!("{text}\n"));
+        return print_json(&found, false);
     }
     if cli.quiet {
         return print(&lines(found.iter().map(|it| &it.id[..12])));

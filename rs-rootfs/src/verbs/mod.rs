@@ -11,8 +11,10 @@ pub use gc::Gc;
 pub use inspect::Inspect;
 pub use list::List;
 
+use crate::store::Store;
 use crate::{Error, TOOL};
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 /// Options may follow operands.
@@ -38,6 +40,34 @@ pub fn commands() -> Vec<clap::Command> {
         Gc::command().name("gc"),
         Config::command().name("config"),
     ]
+}
+
+/// Tells what could not be read, and gives the status.
+fn damage(store: &Store, hint: &str) -> ExitCode {
+    let damage = store.damage();
+    for line in &damage {
+        chain::say(&chain::error::escaped(line));
+    }
+    if damage.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    chain::say(&format!("hint: {hint}"));
+    ExitCode::FAILURE
+}
+
+/// Prints `value` as JSON; what a terminal would obey is escaped, which JSON
+/// itself asks of half of it only.
+fn print_json(value: &impl serde::Serialize, pretty: bool) -> Result<ExitCode, Error> {
+    let text = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    let mut shown = String::new();
+    for c in text.map_err(anyhow::Error::from)?.chars() {
+        if c.is_control() && c != '\n' {
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    print(&format!("{shown}\n"))
 }
 
 /// Prints `text`.
