@@ -3,8 +3,11 @@
 
 mod hub;
 
-use chain::testing::{Ran, needs, sh};
-use hub::{Access, Fault, Layout, Packed, Proxy, Registry, Stage, host_architecture};
+use chain::testing::{Ran, bin, needs, sh};
+use hub::{Access, Fault, Layout, Packed, Proxy, Registry, Stage, host_architecture, noise, registry_with};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// The tar that `script` writes to standard output, in an empty folder.
 fn tar_by(script: &str) -> Vec<u8> {
@@ -127,5 +130,103 @@ fn reasons_are_the_c_librarys() {
     std::fs::remove_dir_all(stage.join("store/containers")).expect("ours");
     for words in [&["list", "--containers"][..], &["gc"], &["export", "x"], &["rm", "x"]] {
         said(words, "containers: No such file or directory\n");
+    }
+}
+
+/// What is there of a failed `create`: its ID file, containers, temporary
+/// files.
+fn left(stage: &Stage) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![stage.join("store")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(".tmp-") || name.ends_with(".json") {
+                found.push(name);
+            } else if entry.path().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    found.extend(stage.join("cid").exists().then(|| "cid".to_owned()));
+    found
+}
+
+#[test]
+fn a_signal_while_the_registry_is_silent() {
+    needs!("root", "docker-registry", "skopeo");
+    // The configuration's turn, which all wait for, and a layer's.
+    for most in [0, 2000] {
+        let stage = Stage::new();
+        let (registry, _) = registry_with(&stage, "app:1", &noise(50_000));
+        let proxy = Proxy::start(registry.port, Fault::Hang(most));
+        let mut command = stage.command(bin("rs-rootfs"));
+        command.args(["create", "-q", "--cidfile"]).arg(stage.join("cid")).arg(format!("{}/app:1", proxy.host()));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let asked = if most == 0 { 1 } else { 2 };
+        while proxy.seen().iter().filter(|line| line.contains("/blobs/")).count() < asked {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(stage.join("cid").exists());
+        std::thread::sleep(Duration::from_millis(200));
+        let begun = Instant::now();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        let _ = child.wait();
+        assert!(begun.elapsed() < Duration::from_secs(5), "it waited");
+        let ran: Ran = child.wait_with_output().expect("a child").into();
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (143, "", ""), "{most}");
+        assert_eq!(left(&stage), [""; 0], "{most}");
+    }
+}
+
+#[test]
+fn whose_id_nobody_knows_is_not_there() {
+    needs!("root", "strace", "docker-registry", "skopeo");
+    let stage = Stage::new();
+    let (_registry, name) = image(&stage, &[tar_by("echo >f; tar -c f")]);
+    let made = stage.run(["create", "-q", "--name", "one", &name]);
+    assert_eq!(made.status, 0, "{made:?}");
+    let one = left(&stage);
+    let id_file = stage.join("cid").display().to_string();
+    let words = ["create", "-q", "--cidfile", &id_file, &name];
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let mut command = stage.command(bin("rs-rootfs"));
+    let ran: Ran = command.args(words).stdout(full).output().expect("it starts").into();
+    assert_eq!((ran.status, ran.stderr.as_str()), (1, "write error: No space left on device\n"));
+    assert_eq!(left(&stage), one);
+    // The record takes one write, the ID file the second.
+    let tool = bin("rs-rootfs").display().to_string();
+    let env = format!("RS_ROOTFS_STORE={}", stage.join("store").display());
+    let words = [&[env.as_str(), &tool], &words[..]].concat();
+    let ran = chain::testing::inject(Path::new("/usr/bin/env"), &words, "pwrite64", "ENOSPC", 2);
+    refused(&ran, "cid: No space left on device");
+    assert_eq!(left(&stage), one);
+    let ran = stage.run(["create", "-q", "--name", "one", "--cidfile", &id_file, &name]);
+    refused(&ran, "Conflict");
+    assert_eq!(left(&stage), one);
+}
+
+#[test]
+fn a_signal_at_any_moment() {
+    needs!("root", "strace", "docker-registry", "skopeo");
+    let stage = Stage::new();
+    let (_registry, name) = image(&stage, &[tar_by("echo >f; tar -c f")]);
+    let id_file = stage.join("cid");
+    for call in ["openat", "pwrite64", "renameat2", "fsync", "flock"] {
+        for when in [1, 2, 3, 5, 8, 13, 21, 34] {
+            let _ = std::fs::remove_dir_all(stage.join("store"));
+            let mut command = stage.command("strace");
+            command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={call}:signal=TERM:when={when}")]);
+            command.arg(bin("rs-rootfs")).args(["create", "-q", "--cidfile"]).arg(&id_file).arg(&name);
+            let ran: Ran = command.output().expect("strace starts").into();
+            let left = left(&stage);
+            if ran.status == 0 {
+                assert_eq!(left, [format!("{}.json", ran.stdout.trim()), "cid".to_owned()], "{call} {when}");
+                std::fs::remove_file(&id_file).expect("ours");
+            } else {
+                assert_eq!((ran.status, ran.stderr.as_str(), left.len()), (143, "", 0), "{call} {when}: {left:?}");
+            }
+        }
     }
 }

@@ -44,6 +44,8 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
         quiet: words.on("quiet"),
     };
     let reference = parse(wanted.image)?;
+    // From here on there is something to clean up.
+    chain::interrupt::catch();
     let id_file = IdFile::begin(&text("cidfile"))?;
     let working_dir = text("workdir");
     if !working_dir.is_empty() && !working_dir.starts_with('/') {
@@ -77,8 +79,20 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
         command,
     };
     let container = record(&store, container)?;
-    id_file.keep(&container.id)?;
-    chain::output::print(&format!("{}\n", container.id), 1).map_err(|error| Ended::new(error.to_string(), 1))
+    let told = tell(&id_file, &container.id);
+    match &told {
+        Ok(()) => id_file.keep(),
+        // Nobody knows it: it would only be in the way.
+        Err(_) => store.remove_container(&container.id)?,
+    }
+    told
+}
+
+/// Says the ID of the new container wherever it is wanted.
+fn tell(id_file: &IdFile, id: &str) -> Result<(), Ended> {
+    crate::interrupted()?;
+    id_file.write(id)?;
+    chain::output::print(&format!("{id}\n"), 1).map_err(|error| Ended::new(error.to_string(), 1))
 }
 
 /// What would be started; an image without anything to start needs one.
@@ -249,12 +263,15 @@ impl IdFile {
         }
     }
 
-    fn keep(mut self, id: &str) -> Result<(), Ended> {
+    fn write(&self, id: &str) -> Result<(), Ended> {
         if let Some((path, fd)) = &self.file {
             write_all_at(Fd { fd: fd.as_fd(), path }, id.as_bytes(), 0)?;
         }
-        self.file = None;
         Ok(())
+    }
+
+    fn keep(mut self) {
+        self.file = None;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is ours of a connection: TLS with our own idea of trust, as ureq's
 //! takes roots only, and threads that may be refused.
 
+use chain::interrupt;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::fmt;
@@ -8,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -17,9 +19,12 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error};
 
+/// How often who waits looks for a signal.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// An agent that speaks TLS by `tls`, where it is asked for https.
 pub(super) fn agent(config: Config, tls: Option<Arc<ClientConfig>>) -> Agent {
-    let connector = ConnectProxyConnector::default().chain(TcpConnector::default()).chain(Tls(tls));
+    let connector = ConnectProxyConnector::default().chain(TcpConnector::default()).chain(Attend).chain(Tls(tls));
     Agent::with_parts(config, connector, Patient)
 }
 
@@ -41,6 +46,52 @@ impl Resolver for Patient {
             Ok(_) => from.recv_timeout(*timeout.after).map_err(|_| Error::Timeout(timeout.reason))?,
             Err(_) => look_up(),
         }
+    }
+}
+
+/// Makes connections that a signal ends.
+#[derive(Debug)]
+struct Attend;
+
+impl<In: Transport> Connector<In> for Attend {
+    type Out = Attentive<In>;
+
+    fn connect(&self, _: &ConnectionDetails, below: Option<In>) -> Result<Option<Self::Out>, Error> {
+        Ok(below.map(Attentive))
+    }
+}
+
+/// Waits for bytes a little at a time: the client itself goes on waiting when
+/// a signal comes.
+#[derive(Debug)]
+struct Attentive<T>(T);
+
+impl<T: Transport> Transport for Attentive<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let (begun, whole) = (Instant::now(), timeout.for_read());
+        loop {
+            let left = whole.after.saturating_sub(begun.elapsed());
+            match self.0.await_input(NextTimeout { after: left.min(LOOK).into(), per_read: None, ..whole }) {
+                Err(Error::Timeout(_)) if left > LOOK && interrupt::caught().is_none() => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
     }
 }
 

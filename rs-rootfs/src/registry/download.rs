@@ -103,9 +103,7 @@ impl Download {
     /// The first layer that is not.
     pub fn wait(&self) -> anyhow::Result<()> {
         for (i, flow) in self.flows.iter().enumerate() {
-            if let Err(why) = flow.wait() {
-                bail!("layer {}: {why}", i + 1);
-            }
+            flow.wait().with_context(|| format!("layer {}", i + 1))?;
         }
         Ok(())
     }
@@ -121,6 +119,10 @@ impl Contents for Arc<Download> {
 impl Drop for Download {
     fn drop(&mut self) {
         self.shared.repository.give_up();
+        // Whoever is asked to stop does not wait for an answer from afar.
+        if crate::interrupted().is_err() {
+            return;
+        }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }

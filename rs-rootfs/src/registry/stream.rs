@@ -4,6 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often who waits looks for a signal.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How far a download is, told by who writes to who reads.
 #[derive(Default)]
@@ -46,14 +50,15 @@ impl Flow {
         });
     }
 
-    /// Waits until it is over.
-    pub(crate) fn wait(&self) -> Result<(), String> {
+    /// Waits until it is over, or a signal asks to stop.
+    pub(crate) fn wait(&self) -> anyhow::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(end) = &state.end {
-                return end.clone();
+                return end.clone().map_err(anyhow::Error::msg);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            crate::interrupted()?;
+            (state, _) = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -118,6 +123,6 @@ mod tests {
         flow.end(Err("wrong digest".to_owned()));
         let (end, _) = reader.join().expect("no panic");
         assert_eq!(end, Err("wrong digest".to_owned()));
-        assert_eq!(flow.wait(), Err("wrong digest".to_owned()));
+        assert_eq!(flow.wait().map_err(|why| why.to_string()), Err("wrong digest".to_owned()));
     }
 }

@@ -24,6 +24,8 @@ pub enum Fault {
     Token(usize),
     /// Only with a token, of which this is said to be the life.
     TokenLife(&'static str),
+    /// Blobs of more bytes than this stop in their middle, and stay so.
+    Hang(usize),
     /// The first good answer of each address ends in its middle.
     Broken,
     /// Blobs are elsewhere: at this address, with the same path.
@@ -229,6 +231,10 @@ fn pass_on(mut stream: &TcpStream, upstream: u16, request: &Request, fault: &Fau
             whole = [text.as_bytes(), &whole[body..], b"more"].concat();
         }
         _ => {}
+    }
+    if matches!(fault, Fault::Hang(most) if is_blob && whole.len() > body + most) {
+        let _ = stream.write_all(&whole[..usize::midpoint(body, whole.len())]);
+        let _ = stream.read_to_end(&mut Vec::new());
     }
     let _ = stream.write_all(&whole);
     let _ = stream.shutdown(Shutdown::Both);
