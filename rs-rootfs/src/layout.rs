@@ -4,7 +4,7 @@
 use crate::digest::Digest;
 use crate::document::{self, CONFIG_MAX, Config, DEPTH_MAX, Descriptor, Document, Index, MANIFEST_MAX, Manifest};
 use crate::image::{Blob, Contents, Image, Layer, Options};
-use crate::platform::Platform;
+use crate::platform::{Platform, is_image};
 use anyhow::{Context, bail, ensure};
 use nix::fcntl::OFlag;
 use std::fs::File;
@@ -116,8 +116,9 @@ fn choose<'a>(index: &'a Index, choice: &Choice) -> anyhow::Result<&'a Descripto
     };
     let (found, wanted): (Vec<&Descriptor>, String) = match choice {
         Choice::Only => {
-            return match index.manifests.as_slice() {
-                [only] => Ok(only),
+            let images: Vec<&Descriptor> = index.manifests.iter().filter(|entry| is_image(entry)).collect();
+            return match images.as_slice() {
+                [only] => Ok(*only),
                 [] => bail!("the layout has no image"),
                 _ => bail!("the layout has several images, say which: {}", all()),
             };

@@ -136,7 +136,7 @@ impl Platform {
 }
 
 /// Attestations and signatures lie in indexes beside the images.
-fn is_image(entry: &Descriptor) -> bool {
+pub(crate) fn is_image(entry: &Descriptor) -> bool {
     let unknown = entry.platform.as_ref().is_some_and(|p| p.os == "unknown" && p.architecture == "unknown");
     !unknown && !entry.annotations.contains_key("vnd.docker.reference.type")
 }
