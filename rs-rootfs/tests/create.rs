@@ -6,7 +6,7 @@ mod hub;
 use chain::testing::{Ran, bin, needs, sh};
 use hub::{Access, Fault, Layout, Packed, Proxy, Registry, Stage, host_architecture, noise, registry_with};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// The tar that `script` writes to standard output, in an empty folder.
@@ -162,21 +162,47 @@ fn a_signal_while_the_registry_is_silent() {
         let proxy = Proxy::start(registry.port, Fault::Hang(most));
         let mut command = stage.command(bin("rs-rootfs"));
         command.args(["create", "-q", "--cidfile"]).arg(stage.join("cid")).arg(format!("{}/app:1", proxy.host()));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let asked = if most == 0 { 1 } else { 2 };
         while proxy.seen().iter().filter(|line| line.contains("/blobs/")).count() < asked {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(stage.join("cid").exists());
         std::thread::sleep(Duration::from_millis(200));
-        let begun = Instant::now();
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
-        let _ = child.wait();
-        assert!(begun.elapsed() < Duration::from_secs(5), "it waited");
-        let ran: Ran = child.wait_with_output().expect("a child").into();
-        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (143, "", ""), "{most}");
-        assert_eq!(left(&stage), [""; 0], "{most}");
+        ends_at_once(&stage, child);
+    }
+}
+
+/// SIGTERM ends `child`, soon, and nothing is left of what it did.
+fn ends_at_once(stage: &Stage, mut child: Child) {
+    let begun = Instant::now();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+    let _ = child.wait();
+    assert!(begun.elapsed() < Duration::from_secs(5), "it waited");
+    let ran: Ran = child.wait_with_output().expect("a child").into();
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (143, "", ""));
+    assert_eq!(left(stage), [""; 0]);
+}
+
+#[test]
+fn a_signal_while_a_credential_helper_is_silent() {
+    // One that says nothing, and one that has said it and goes on.
+    for script in ["exec sleep 60", "echo '{\"Username\":\"u\",\"Secret\":\"s\"}'; exec >&-; exec sleep 60"] {
+        let stage = Stage::new();
+        let (helper, asked) = (stage.join("docker-credential-mine"), stage.join("asked"));
+        std::fs::write(&helper, format!("#!/bin/sh\n: >{}\n{script}\n", asked.display())).expect("a file");
+        chain::testing::run("chmod", ["755".as_ref(), helper.as_os_str()]);
+        stage.docker_config(r#"{"credsStore":"mine"}"#);
+        let mut command = stage.command(bin("rs-rootfs"));
+        let path = format!("{}:{}", stage.join("").display(), std::env::var("PATH").expect("PATH"));
+        command.env("PATH", path).args(["create", "-q", "--cidfile"]).arg(stage.join("cid")).arg("127.0.0.1:1/a");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        while !asked.exists() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        ends_at_once(&stage, child);
     }
 }
 

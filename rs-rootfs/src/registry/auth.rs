@@ -108,6 +108,9 @@ pub(crate) fn token(bytes: &[u8]) -> Option<(String, Duration)> {
     Some((token, life.max(Duration::from_mins(1))))
 }
 
+/// Of a registry's explanation no more than a few lines are shown.
+const TEXT_MAX: usize = 1000;
+
 #[derive(Deserialize)]
 struct Errors {
     errors: Vec<OneError>,
@@ -135,7 +138,7 @@ pub(crate) fn error_text(body: &[u8]) -> String {
             (code, message) => format!("{code}: {message}"),
         })
         .collect();
-    texts.join("; ")
+    texts.join("; ").chars().take(TEXT_MAX).collect()
 }
 
 /// `text` as one value of a query or a form.
@@ -186,6 +189,8 @@ mod tests {
         let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{}}]}"#;
         assert_eq!(error_text(body), "MANIFEST_UNKNOWN: manifest unknown");
         assert_eq!(error_text(b"<html>"), "");
+        let long = format!(r#"{{"errors":[{{"code":"{}"}}]}}"#, "\u{e9}".repeat(5000));
+        assert_eq!(error_text(long.as_bytes()).chars().count(), TEXT_MAX);
         assert_eq!(encoded("repository:a/b:pull"), "repository%3Aa%2Fb%3Apull");
     }
 }
