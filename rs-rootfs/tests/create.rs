@@ -141,7 +141,7 @@ fn left(stage: &Stage) -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(".tmp-") || name.ends_with(".json") {
+            if name.starts_with(".tmp-") || entry.path().extension().is_some_and(|end| end == "json") {
                 found.push(name);
             } else if entry.path().is_dir() {
                 folders.push(entry.path());

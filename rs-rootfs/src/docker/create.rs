@@ -54,14 +54,7 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
         )));
     }
     let store = Arc::new(Store::open()?);
-    let Found { image, contents, pulled } = find(&store, &wanted, reference)?;
-    image::uncompress(&store, &image, contents)?;
-    if let Some((download, report)) = pulled {
-        download.wait()?;
-        if let Some(report) = report {
-            say(&report);
-        }
-    }
+    let image = ready(&store, &wanted, reference)?;
     let command = command(words, &image)?;
     let working_dir = if working_dir.is_empty() { &image.config.config.working_dir } else { &working_dir };
     let working_dir = if working_dir.is_empty() { String::new() } else { startup::clean(working_dir) };
@@ -86,6 +79,19 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
         Err(_) => store.remove_container(&container.id)?,
     }
     told
+}
+
+/// The image, with all that an export of it needs in the store.
+fn ready(store: &Arc<Store>, wanted: &Wanted<'_>, reference: Option<Reference>) -> Result<Stored, Ended> {
+    let Found { image, contents, pulled } = find(store, wanted, reference)?;
+    image::uncompress(store, &image, contents)?;
+    if let Some((download, report)) = pulled {
+        download.wait()?;
+        if let Some(report) = report {
+            say(&report);
+        }
+    }
+    Ok(image)
 }
 
 /// Says the ID of the new container wherever it is wanted.

@@ -65,8 +65,9 @@ fn remove_image(store: &Store, word: &str, force: bool) -> Result<String, Ended>
     let digest = store.get_ref(&reference);
     let images = digest.as_ref().map(|digest| store.images_below(word, digest)).unwrap_or_default();
     // A manifest that cannot be read is still known by its digest.
-    let uses = |it: &Container| Some(&it.manifest) == digest.as_ref() || images.iter().any(|one| *one.id() == it.image);
-    let user = store.containers()?.into_iter().find(uses);
+    let needs =
+        |it: &Container| Some(&it.manifest) == digest.as_ref() || images.iter().any(|one| *one.id() == it.image);
+    let user = store.containers()?.into_iter().find(needs);
     if let Some(user) = user.filter(|_| !force) {
         return Err(Ended::daemon(format_args!(
             "conflict: unable to remove repository reference \"{word}\" (must force) - \

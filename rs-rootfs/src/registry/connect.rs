@@ -42,7 +42,7 @@ impl Resolver for Patient {
         }
         let (to, from) = sync_channel(1);
         let there = look_up.clone();
-        match std::thread::Builder::new().name("resolve".to_owned()).spawn(move || to.send(there())) {
+        match std::thread::Builder::new().name("resolve".to_owned()).spawn(move || to.send(there()).is_ok()) {
             Ok(_) => from.recv_timeout(*timeout.after).map_err(|_| Error::Timeout(timeout.reason))?,
             Err(_) => look_up(),
         }

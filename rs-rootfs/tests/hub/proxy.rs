@@ -155,16 +155,16 @@ fn serve(stream: &TcpStream, upstream: u16, fault: &Fault, log: &Mutex<Log>) {
             );
         }
         Fault::Token(_) | Fault::TokenLife(_) => {
-            let (uses, life) = match fault {
-                Fault::Token(uses) => (*uses, "300"),
-                Fault::TokenLife(life) => (99, *life),
+            let (times, seconds) = match fault {
+                Fault::Token(times) => (*times, "300"),
+                Fault::TokenLife(seconds) => (99, *seconds),
                 _ => unreachable!(),
             };
             if request.path.starts_with("/token") {
                 let mut log = log.lock().expect("no panic");
                 log.tokens += 1;
-                log.count = uses;
-                let text = format!(r#"{{"access_token":"T{}","expires_in":{life}}}"#, log.tokens);
+                log.count = times;
+                let text = format!(r#"{{"access_token":"T{}","expires_in":{seconds}}}"#, log.tokens);
                 drop(log);
                 return answer(stream, 200, "", text.as_bytes());
             }
