@@ -48,16 +48,12 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
     chain::interrupt::catch();
     let id_file = IdFile::begin(&text("cidfile"))?;
     let working_dir = text("workdir");
-    if !working_dir.is_empty() && !working_dir.starts_with('/') {
-        return Err(Ended::daemon(format_args!(
-            "the working directory '{working_dir}' is invalid, it needs to be an absolute path"
-        )));
-    }
+    check_folder(&working_dir)?;
     let store = Arc::new(Store::open()?);
     let image = ready(&store, &wanted, reference)?;
     let command = command(words, &image)?;
-    let working_dir = if working_dir.is_empty() { &image.config.config.working_dir } else { &working_dir };
-    let working_dir = if working_dir.is_empty() { String::new() } else { startup::clean(working_dir) };
+    let working_dir = [working_dir.as_str(), &image.config.config.working_dir].into_iter().find(|it| !it.is_empty());
+    let working_dir = working_dir.map(startup::clean).unwrap_or_default();
     let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or_default());
     // Whatever would make an export fail makes the creation fail.
     startup::apply(&mut image::merge(&store, &image, &image::files(&store, &image)?, now)?, &working_dir)?;
@@ -72,13 +68,21 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
         command,
     };
     let container = record(&store, container)?;
-    let told = tell(&id_file, &container.id);
-    match &told {
-        Ok(()) => id_file.keep(),
+    tell(&id_file, &container.id).or_else(|ended| {
         // Nobody knows it: it would only be in the way.
-        Err(_) => store.remove_container(&container.id)?,
+        store.remove_container(&container.id)?;
+        Err(ended)
+    })?;
+    id_file.keep();
+    Ok(())
+}
+
+fn check_folder(path: &str) -> Result<(), Ended> {
+    if path.is_empty() || path.starts_with('/') {
+        return Ok(());
     }
-    told
+    let why = format!("the working directory '{path}' is invalid, it needs to be an absolute path");
+    Err(Ended::daemon(why))
 }
 
 /// The image, with all that an export of it needs in the store.
