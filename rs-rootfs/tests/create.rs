@@ -256,3 +256,20 @@ fn a_signal_at_any_moment() {
         }
     }
 }
+
+#[test]
+fn an_image_of_many_layers_needs_a_descriptor_for_each() {
+    needs!("root", "docker-registry", "skopeo", "prlimit");
+    let stage = Stage::new();
+    let layers: Vec<_> = (0..40).map(|i| tar_by(&format!("echo {i} >f{i}; tar -c f{i}"))).collect();
+    let (_registry, name) = image(&stage, &layers);
+    let limited = |most: u32, words: &[&str]| -> Ran {
+        let mut command = stage.command("prlimit");
+        command.arg(format!("--nofile={most}")).arg(bin("rs-rootfs")).args(words).output().expect("it starts").into()
+    };
+    let made = limited(64, &["create", "-q", &name]);
+    assert_eq!((made.status, made.stderr.as_str()), (0, ""), "{made:?}");
+    let ran = limited(64, &["export", made.stdout.trim()]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{}", ran.stderr);
+    refused(&limited(32, &["create", "-q", &name]), "Too many open files");
+}

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 const BLOCK: usize = 512;
 /// What is gathered before it is written.
@@ -25,7 +26,7 @@ pub(crate) trait Sink {
 struct Writer<'a, S> {
     sink: &'a mut S,
     buffer: Vec<u8>,
-    layers: &'a [File],
+    layers: &'a [Arc<File>],
     /// The first name of each file, for the names after it.
     names: HashMap<usize, Vec<u8>>,
 }
@@ -34,7 +35,7 @@ struct Writer<'a, S> {
 ///
 /// # Errors
 /// A layer cannot be read, or the archive not be written.
-pub(crate) fn write(tree: &Tree, layers: &[File], sink: &mut impl Sink) -> Result<()> {
+pub(crate) fn write(tree: &Tree, layers: &[Arc<File>], sink: &mut impl Sink) -> Result<()> {
     let mut writer = Writer { sink, buffer: Vec::with_capacity(BUFFER), layers, names: HashMap::new() };
     let below = |at: usize| tree.children(at).into_iter().flatten().rev();
     // A stack, the next name on top: trees may be deep.

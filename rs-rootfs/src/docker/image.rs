@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 
 /// Opens some of the layers of an image.
 struct Some {
@@ -74,18 +75,19 @@ fn one_of(store: &Store, image: &Stored, layer: usize, what: impl FnOnce() -> Re
 /// The uncompressed layers of `image`.
 ///
 /// # Errors
-/// One is not there any more.
-pub(crate) fn files(store: &Store, image: &Stored) -> Result<Vec<File>> {
-    let open = |diff_id| store.layer(diff_id).with_context(|| format!("layer {diff_id} is not in the store any more"));
-    image.config.rootfs.diff_ids.iter().map(open).collect()
+/// One is not there any more, or cannot be opened.
+pub(crate) fn files(store: &Store, image: &Stored) -> Result<Vec<Arc<File>>> {
+    let open = |diff_id| File::open(store.layer_path(diff_id)).with_context(|| format!("layer {diff_id}"));
+    image.config.rootfs.diff_ids.iter().map(|diff_id| open(diff_id).map(Arc::new)).collect()
 }
 
-/// One of the files, whole.
-struct Whole(Vec<File>);
+/// The files, whole. A layer has one descriptor for all who read it: there
+/// are images of hundreds.
+struct Whole(Vec<Arc<File>>);
 
 impl Contents for Whole {
     fn open(&mut self, index: usize) -> Result<Box<dyn Read + Send>> {
-        Ok(Box::new(self.0.get(index).context("no such layer")?.try_clone()?))
+        Ok(Box::new(Arc::clone(self.0.get(index).context("no such layer")?)))
     }
 }
 
@@ -93,11 +95,10 @@ impl Contents for Whole {
 ///
 /// # Errors
 /// A layer breaks a rule of archives or of names.
-pub(crate) fn merge(store: &Store, image: &Stored, files: &[File], now: i64) -> Result<Tree> {
+pub(crate) fn merge(store: &Store, image: &Stored, files: &[Arc<File>], now: i64) -> Result<Tree> {
     let mut tree = Tree::new(now);
-    let clones = files.iter().map(File::try_clone).collect::<std::io::Result<Vec<_>>>()?;
     let layers = files.iter().map(|_| Layer::default()).collect();
-    let mut input = Input::start(layers, Box::new(Whole(clones)), true)?;
+    let mut input = Input::start(layers, Box::new(Whole(files.to_vec())), true)?;
     let mut entry = Entry::default();
     for number in 0..files.len() {
         tree.begin_layer(number);
