@@ -12,7 +12,7 @@ pub(super) fn seconds(text: &str) -> Option<i64> {
         ("Z" | "z", "") => 0,
         (sign @ ("+" | "-"), rest) => {
             let (hours, minutes) = rest.split_once(':')?;
-            let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
+            let minutes = i64::from(hours.parse::<u8>().ok()?) * 60 + i64::from(minutes.parse::<u8>().ok()?);
             if sign == "-" { -minutes * 60 } else { minutes * 60 }
         }
         _ => return None,
@@ -29,7 +29,7 @@ pub(super) fn seconds(text: &str) -> Option<i64> {
 /// How long ago, in the largest unit of which there are two, as docker says.
 pub(super) fn ago(then: i64) -> String {
     let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-    let past = (now - then).max(0);
+    let past = now.saturating_sub(then).max(0);
     let text = match past {
         0 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
@@ -55,7 +55,15 @@ mod tests {
         assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(seconds("2024-02-29T12:00:00.123456789Z"), Some(1_709_208_000));
         assert_eq!(seconds("2024-02-29T12:00:00+01:30"), Some(1_709_202_600));
-        for bad in ["", "yesterday", "2024-02-29", "2024-13-01T00:00:00Z", "2024-01-01T00:00:00"] {
+        assert_eq!(super::ago(i64::MIN).split(' ').nth(1), Some("years"));
+        for bad in [
+            "2024-02-29T12:00:00+9223372036854775807:00",
+            "",
+            "yesterday",
+            "2024-02-29",
+            "2024-13-01T00:00:00Z",
+            "2024-01-01T00:00:00",
+        ] {
             assert_eq!(seconds(bad), None, "{bad}");
         }
     }
