@@ -119,6 +119,54 @@ fn same(ours: &[Entry], theirs: &[Entry]) {
     }
 }
 
+/// Values that concern the running container: docker's client refuses most of
+/// these, and takes the last.
+const FORMS: [&str; 43] = [
+    "--env-file=/nonexistent",
+    "--label-file=/nonexistent",
+    "--volume=",
+    "--volume=/a:/b:ro:x",
+    "--network=",
+    "--net=",
+    "--device=bad",
+    "--device=:/x",
+    "--device=/dev/null:x",
+    "--device=/dev/null:/x:q",
+    "--device=/dev/null:/x:rr",
+    "--device=/a:/b:r:w",
+    "--memory-swappiness=101",
+    "--memory-swappiness=-2",
+    "--health-interval=-1s",
+    "--health-retries=-1",
+    "--pid=bad",
+    "--pid=container:",
+    "--uts=bad",
+    "--userns=bad",
+    "--cgroupns=bad",
+    "--restart=on-failure:x",
+    "--security-opt=bad",
+    "--security-opt=a=",
+    "--storage-opt=x",
+    "--publish=x:80",
+    "--publish=80/foo",
+    "--publish=1:2:3",
+    "--publish=1.2.3.4:2:x",
+    "--publish=1.2.3.4:80:80",
+    "--publish=[::1]:80:80/udp",
+    "--publish=::80",
+    "--publish=80-81:90-91",
+    "--expose=80-90/tcp",
+    "--device=/dev/null:/x:rwm",
+    "--device=/dev/null:rw",
+    "--restart=on-failure:3",
+    "--security-opt=seccomp=unconfined",
+    "--security-opt=no-new-privileges",
+    "--pid=host",
+    "--volume=/a:/b:ro",
+    "--health-interval=1s",
+    "--label-file=/dev/null",
+];
+
 /// What both print and how they end.
 fn answers(stage: &Stage, docker: &Docker, name: &str, empty: &str) {
     let repository = name.split(':').take(2).collect::<Vec<_>>().join(":");
@@ -175,8 +223,14 @@ fn answers(stage: &Stage, docker: &Docker, name: &str, empty: &str) {
         vec!["create", "-it", "--rm", "--name=third", "-v/a:/b", "-l", "a=b", "--tmpfs", "/x", name, "--", "-x"],
         vec!["rm", "-vf", "third"],
     ];
+    let env = stage.join("env");
+    std::fs::write(&env, "# none\n\nA=b\nB\n =x\n").expect("a file");
+    let spaced = stage.join("spaced");
+    std::fs::write(&spaced, "a b=c\n").expect("a file");
+    let files = [&env, &spaced].map(|file| format!("--env-file={}", file.display()));
+    let forms = FORMS.iter().copied().chain(files.iter().map(String::as_str)).map(|form| vec!["create", form, name]);
     let mut different = Vec::new();
-    for case in cases {
+    for case in cases.into_iter().chain(forms) {
         let (ours, theirs) = (stage.docker(&case), docker.run(&case));
         let digits = |text: &str| {
             text.split_whitespace()

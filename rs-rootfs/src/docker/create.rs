@@ -1,7 +1,7 @@
 //! `create`: an image, fetched if it is not there, and a record.
 
 use super::flags::Words;
-use super::{Called, Ended, image, name, operand, say, startup};
+use super::{Called, Ended, forms, image, name, operand, say, startup};
 use crate::config;
 use crate::digest::Digest;
 use crate::image::{Contents, Options};
@@ -36,7 +36,7 @@ pub(super) fn run(called: &Called, words: &Words) -> Result<(), Ended> {
         let why = format!("docker: invalid pull option: '{pull}': must be one of \"always\", \"missing\" or \"never\"");
         return Err(Ended::new(format!("{why}\n\n{}", super::hint(called, "Run")), 125));
     }
-    check_ports(called, words)?;
+    forms::check(called, words)?;
     let wanted = Wanted {
         image: operand(&words.operands[0])?,
         platform: platform(&text("platform"))?,
@@ -159,24 +159,6 @@ fn parse(text: &str) -> Result<Option<Reference>, Ended> {
         Err(InvalidReference::Digest(_)) => Err(Ended::new("invalid reference format", 1)),
         Err(why) => Err(Ended::new(why.to_string(), 1)),
     }
-}
-
-/// `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, as far as a wrong form is seen.
-fn check_ports(called: &Called, words: &Words) -> Result<(), Ended> {
-    for (flag, value) in &words.flags {
-        let value = value.to_string_lossy();
-        if !matches!(*flag, "publish" | "expose") || value.contains('=') {
-            continue;
-        }
-        let bare = value.split('/').next().unwrap_or_default();
-        let port = bare.rsplit(':').next().unwrap_or_default();
-        let good = !port.is_empty() && port.split('-').all(|end| end.parse::<u16>().is_ok());
-        if !good {
-            let why = if *flag == "publish" { "invalid containerPort" } else { "invalid range format for --expose" };
-            return Err(Ended::new(format!("docker: {why}: {port}\n\n{}", super::hint(called, "Run")), 125));
-        }
-    }
-    Ok(())
 }
 
 /// An image, and where its layers come from.

@@ -5,6 +5,7 @@ mod archive;
 mod create;
 mod export;
 mod flags;
+mod forms;
 mod image;
 mod name;
 mod options;
