@@ -121,7 +121,11 @@ fn same(ours: &[Entry], theirs: &[Entry]) {
 
 /// Values that concern the running container: docker's client refuses most of
 /// these, and takes the last.
-const FORMS: [&str; 43] = [
+const FORMS: [&str; 47] = [
+    "--dns=bad",
+    "--dns=",
+    "--link=a:b:c",
+    "--link=",
     "--env-file=/nonexistent",
     "--label-file=/nonexistent",
     "--volume=",

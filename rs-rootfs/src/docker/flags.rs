@@ -27,6 +27,10 @@ pub(crate) enum Takes {
     Pair(&'static str),
     /// `HOST:IP` or `HOST=IP`.
     Host,
+    /// An IP address.
+    Ip,
+    /// `CONTAINER[:ALIAS]`.
+    Link,
     /// `stdin`, `stdout`, `stderr`.
     Stream,
 }
@@ -177,6 +181,12 @@ fn check(takes: Takes, word: &str) -> Result<(), String> {
             let good = parts.is_some_and(|(host, ip)| !host.is_empty() && is_ip(ip));
             when(good, format!("bad format for add-host: {word:?}"))
         }
+        Takes::Ip => {
+            let good = word.trim().parse::<std::net::IpAddr>().is_ok();
+            when(good, format!("IP address is not correctly formatted: {word}"))
+        }
+        Takes::Link if word.is_empty() => Err("empty string specified for links".to_owned()),
+        Takes::Link => when(word.split(':').count() < 3, format!("bad format for links: {word}")),
         Takes::Stream => when(
             matches!(word.to_ascii_lowercase().as_str(), "stdin" | "stdout" | "stderr"),
             "valid streams are STDIN, STDOUT and STDERR".to_owned(),

@@ -1,7 +1,7 @@
 //! The flags of `create`, `export` and `rm`, and their usage.
 
 use super::flags::{Flag, Takes};
-use Takes::{Bytes, Cpus, Duration, Host, Int, Pair, Stream, SwapBytes, Switch, Text, Uint};
+use Takes::{Bytes, Cpus, Duration, Host, Int, Ip, Link, Pair, Stream, SwapBytes, Switch, Text, Uint};
 
 /// One of the three, as it is called.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,7 @@ const CREATE_FLAGS: &[Flag] = &[
     ('\0', "device-write-bps", Text),
     ('\0', "device-write-iops", Text),
     ('\0', "disable-content-trust", Switch),
-    ('\0', "dns", Text),
+    ('\0', "dns", Ip),
     ('\0', "dns-opt", Text),
     ('\0', "dns-option", Text),
     ('\0', "dns-search", Text),
@@ -138,7 +138,7 @@ const CREATE_FLAGS: &[Flag] = &[
     ('\0', "kernel-memory", Bytes),
     ('l', "label", Pair("label")),
     ('\0', "label-file", Text),
-    ('\0', "link", Text),
+    ('\0', "link", Link),
     ('\0', "link-local-ip", Text),
     ('\0', "log-driver", Text),
     ('\0', "log-opt", Text),
