@@ -233,8 +233,17 @@ fn answers(stage: &Stage, docker: &Docker, name: &str, empty: &str) {
     std::fs::write(&spaced, "a b=c\n").expect("a file");
     let files = [&env, &spaced].map(|file| format!("--env-file={}", file.display()));
     let forms = FORMS.iter().copied().chain(files.iter().map(String::as_str)).map(|form| vec!["create", form, name]);
+    let _socket = std::os::unix::net::UnixListener::bind(stage.join("socket")).expect("a socket");
+    std::fs::write(stage.join("file"), "old").expect("a file");
+    nix::unistd::mkfifo(&stage.join("pipe"), nix::sys::stat::Mode::S_IRUSR).expect("a pipe");
+    for (name, to) in [("link", "file"), ("loose", "nowhere"), ("folder", ".")] {
+        std::os::unix::fs::symlink(to, stage.join(name)).expect("a link");
+    }
+    let targets = ["file", "link", "loose", "folder", "pipe", "socket", "file/", "folder/", "file/x", "./", "new/"];
+    let targets = targets.map(|name| format!("{}/{name}", stage.join("").display()).replace("//", "/"));
+    let targets = targets.iter().map(|target| vec!["export", "-o", target, "nosuch"]);
     let mut different = Vec::new();
-    for case in cases.into_iter().chain(forms) {
+    for case in cases.into_iter().chain(forms).chain(targets) {
         let (ours, theirs) = (stage.docker(&case), docker.run(&case));
         let digits = |text: &str| {
             text.split_whitespace()

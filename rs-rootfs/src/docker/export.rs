@@ -14,6 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -55,23 +56,30 @@ pub(super) fn run(_: &Called, words: &Words) -> Result<(), Ended> {
 /// What can be known of FILE before anything is looked up.
 fn check_output(to: &Path) -> Result<(), Ended> {
     let refuse = |why: String| Err(Ended::new(format!("failed to export container: {why}"), 1));
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Err(error) = fs::metadata(folder) {
-        let reason = crate::reason(&error).to_lowercase();
-        return refuse(format!("invalid output path: stat {}: {reason}", folder.display()));
+    let parent = || to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What ends in a slash is a folder, or nothing.
+    let folder = if to.as_os_str().as_bytes().ends_with(b"/") { to.components().as_path() } else { parent() };
+    let is_folder = match fs::metadata(folder) {
+        Ok(about) if about.is_dir() => Ok(()),
+        Ok(_) => Err(strerror(Errno::ENOTDIR)),
+        Err(error) => Err(crate::reason(&error)),
+    };
+    if let Err(reason) = is_folder {
+        return refuse(format!("invalid output path: stat {}: {}", folder.display(), reason.to_lowercase()));
     }
-    let Ok(about) = fs::metadata(to) else { return Ok(()) };
+    // The name itself is replaced, whatever it led to.
+    let Ok(about) = fs::symlink_metadata(to) else { return Ok(()) };
     let kind = about.file_type();
-    if kind.is_dir() {
-        return refuse("cannot write to a directory".to_owned());
-    }
-    if kind.is_char_device() {
-        return refuse("cannot write to a character device file".to_owned());
-    }
-    if kind.is_block_device() {
-        return refuse("cannot write to a block device file".to_owned());
-    }
-    Ok(())
+    let what = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "directory",
+        () if kind.is_symlink() => "symbolic link directly",
+        () if kind.is_fifo() => "named pipe (FIFO)",
+        () if kind.is_socket() => "socket",
+        () if kind.is_char_device() => "character device file",
+        () => "block device file",
+    };
+    refuse(format!("cannot write to a {what}"))
 }
 
 /// Standard output.
