@@ -193,4 +193,27 @@ mod tests {
         assert_eq!(error_text(long.as_bytes()).chars().count(), TEXT_MAX);
         assert_eq!(encoded("repository:a/b:pull"), "repository%3Aa%2Fb%3Apull");
     }
+
+    /// One that is over is not sent, so that the registry asks for another.
+    #[test]
+    fn a_token_that_ran_out_is_renewed() {
+        use super::super::{Authorization, Repository};
+        use std::io::{Read, Write};
+        use std::time::Instant;
+        let server = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let host = server.local_addr().expect("bound").to_string();
+        let repository = Repository::new("http", &host, "", "a", false).expect("a repository");
+        let old = Authorization { header: "Bearer old".to_owned(), until: Some(Instant::now()) };
+        *repository.authorization.lock().expect("no panic") = Some(old);
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().expect("asked");
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"token\":\"new\"}").expect("it listens");
+        });
+        assert!(repository.current().is_none());
+        let asked = bearer(&format!("http://{host}/token"), "", "");
+        assert!(repository.authorize(None, &[asked]).expect("a token"));
+        assert_eq!(repository.current().map(|it| it.header), Some("Bearer new".to_owned()));
+        answering.join().expect("no panic");
+    }
 }

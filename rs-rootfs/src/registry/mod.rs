@@ -85,6 +85,12 @@ struct Authorization {
     until: Option<Instant>,
 }
 
+impl Authorization {
+    fn is_fresh(&self) -> bool {
+        self.until.is_none_or(|until| until > Instant::now() + MARGIN)
+    }
+}
+
 /// A manifest or an index as received.
 #[derive(Debug, Clone)]
 pub struct Fetched {
@@ -257,14 +263,14 @@ impl Repository {
 
     fn current(&self) -> Option<Authorization> {
         let held = self.authorization.lock().unwrap_or_else(PoisonError::into_inner);
-        held.clone().filter(|it| it.until.is_none_or(|until| until > Instant::now() + MARGIN))
+        held.clone().filter(Authorization::is_fresh)
     }
 
     /// Answers a challenge. `used` was refused; if another thread has got
     /// something newer, that will do. Says whether there is something to try.
     fn authorize(&self, used: Option<&Authorization>, found: &[Challenge]) -> anyhow::Result<bool> {
         let mut held = self.authorization.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_some() && held.as_ref() != used {
+        if held.as_ref().is_some_and(|it| it.is_fresh() && Some(it) != used) {
             return Ok(true);
         }
         *held = None;
