@@ -99,7 +99,10 @@ pub(crate) fn told(error: &anyhow::Error) -> String {
 /// Yes.
 pub(crate) fn interrupted() -> anyhow::Result<()> {
     match chain::interrupt::caught() {
-        Some(signal) => Err(anyhow::Error::new(error::Interrupt(signal))),
+        Some(signal) => {
+            progress::clear();
+            Err(anyhow::Error::new(error::Interrupt(signal)))
+        }
         None => Ok(()),
     }
 }

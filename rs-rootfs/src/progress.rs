@@ -1,13 +1,24 @@
 //! How far it is: one line, on a terminal only, only when it takes a while.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Nothing is shown before this many milliseconds, nor more often than the
 /// second number.
 const FIRST: u64 = 1000;
 const EVERY: u64 = 100;
+
+/// Whether a line stands on the terminal.
+static LINE: AtomicBool = AtomicBool::new(false);
+
+/// Takes the line away, whoever wrote it: one that is asked to stop does not
+/// wait for who still fetches.
+pub(crate) fn clear() {
+    if LINE.swap(false, Ordering::Relaxed) {
+        write("\r\x1b[K");
+    }
+}
 
 /// Bytes on their way.
 pub struct Progress {
@@ -30,7 +41,7 @@ impl Progress {
     /// So many bytes more.
     pub fn advance(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.quiet {
+        if self.quiet || chain::interrupt::caught().is_some() {
             return;
         }
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -38,6 +49,7 @@ impl Progress {
         let due = now >= FIRST && now >= shown + EVERY;
         if due && self.shown.compare_exchange(shown, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let percent = done.saturating_mul(100).checked_div(self.total).unwrap_or(100).min(100);
+            LINE.store(true, Ordering::Relaxed);
             write(&format!("\r\x1b[K{} {percent}% ({} of {})", self.what, size(done), size(self.total)));
         }
     }
@@ -45,7 +57,7 @@ impl Progress {
     /// Takes the line away.
     pub fn clear(&self) {
         if !self.quiet && self.shown.swap(u64::MAX / 2, Ordering::Relaxed) > 0 {
-            write("\r\x1b[K");
+            clear();
         }
     }
 }

@@ -273,3 +273,26 @@ fn an_image_of_many_layers_needs_a_descriptor_for_each() {
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{}", ran.stderr);
     refused(&limited(32, &["create", "-q", &name]), "Too many open files");
 }
+
+#[test]
+fn a_signal_takes_the_line_of_progress_away() {
+    needs!("root", "script", "docker-registry", "skopeo");
+    let stage = Stage::new();
+    let (registry, _) = registry_with(&stage, "app:1", &noise(500_000));
+    let proxy = Proxy::start(registry.port, Fault::Slow);
+    let (pid, shown) = (stage.join("pid"), stage.join("shown"));
+    let words = format!("{} create {}/app:1", bin("rs-rootfs").display(), proxy.host());
+    let mut command = stage.command("script");
+    command.args(["-qefc", &format!("echo $$ >{}; exec {words}", pid.display())]).arg(&shown).stdout(Stdio::null());
+    let mut script = command.spawn().expect("it starts");
+    let text = || std::fs::read_to_string(&shown).unwrap_or_default();
+    while !text().contains("fetching ") {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pid = std::fs::read_to_string(&pid).expect("written").trim().parse().expect("a pid");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("it runs");
+    script.wait().expect("a child");
+    let text = text();
+    let end = text.rfind("fetching ").expect("shown");
+    assert!(text[end..].contains(")\r\x1b[K"), "{:?}", &text[end..]);
+}

@@ -26,6 +26,8 @@ pub enum Fault {
     TokenLife(&'static str),
     /// Blobs of more bytes than this stop in their middle, and stay so.
     Hang(usize),
+    /// Blobs come a little at a time: a thousand bytes every 50 ms.
+    Slow,
     /// The first good answer of each address ends in its middle.
     Broken,
     /// Blobs are elsewhere: at this address, with the same path.
@@ -235,6 +237,13 @@ fn pass_on(mut stream: &TcpStream, upstream: u16, request: &Request, fault: &Fau
     if matches!(fault, Fault::Hang(most) if is_blob && whole.len() > body + most) {
         let _ = stream.write_all(&whole[..usize::midpoint(body, whole.len())]);
         let _ = stream.read_to_end(&mut Vec::new());
+    }
+    if *fault == Fault::Slow && is_blob {
+        for piece in whole.chunks(1000) {
+            let _ = stream.write_all(piece);
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        whole.clear();
     }
     let _ = stream.write_all(&whole);
     let _ = stream.shutdown(Shutdown::Both);
