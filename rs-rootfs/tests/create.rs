@@ -274,25 +274,37 @@ fn an_image_of_many_layers_needs_a_descriptor_for_each() {
     refused(&limited(32, &["create", "-q", &name]), "Too many open files");
 }
 
-#[test]
-fn a_signal_takes_the_line_of_progress_away() {
-    needs!("root", "script", "docker-registry", "skopeo");
+/// What `words` show on a terminal while a slow registry is asked for `bytes`;
+/// `signal`: as soon as there is progress.
+fn on_a_terminal(words: &[&str], bytes: usize, signal: bool) -> String {
     let stage = Stage::new();
-    let (registry, _) = registry_with(&stage, "app:1", &noise(500_000));
+    let (registry, _) = registry_with(&stage, "app:1", &noise(bytes));
     let proxy = Proxy::start(registry.port, Fault::Slow);
     let (pid, shown) = (stage.join("pid"), stage.join("shown"));
-    let words = format!("{} create {}/app:1", bin("rs-rootfs").display(), proxy.host());
+    let words = words.join(" ").replace("HOST", &proxy.host());
+    let line = format!("cd {}; echo $$ >pid; exec {} {words}", stage.join("").display(), bin("rs-rootfs").display());
     let mut command = stage.command("script");
-    command.args(["-qefc", &format!("echo $$ >{}; exec {words}", pid.display())]).arg(&shown).stdout(Stdio::null());
-    let mut script = command.spawn().expect("it starts");
+    let mut script = command.args(["-qefc", &line]).arg(&shown).stdout(Stdio::null()).spawn().expect("it starts");
     let text = || std::fs::read_to_string(&shown).unwrap_or_default();
     while !text().contains("fetching ") {
         std::thread::sleep(Duration::from_millis(50));
     }
     let pid = std::fs::read_to_string(&pid).expect("written").trim().parse().expect("a pid");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("it runs");
+    if signal {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("it runs");
+    }
     script.wait().expect("a child");
     let text = text();
-    let end = text.rfind("fetching ").expect("shown");
-    assert!(text[end..].contains(")\r\x1b[K"), "{:?}", &text[end..]);
+    text[text.rfind("fetching ").expect("shown")..].to_owned()
+}
+
+#[test]
+fn whatever_ends_it_takes_the_line_of_progress_away() {
+    needs!("root", "script", "docker-registry", "skopeo");
+    for words in [&["create", "HOST/app:1"][..], &["unpack", "docker://HOST/app:1", "out"]] {
+        let text = on_a_terminal(words, 500_000, true);
+        assert!(text.contains(")\r\x1b[K\n"), "{words:?}: {text:?}");
+        let text = on_a_terminal(words, 40_000, false);
+        assert!(text.contains(")\r\x1b[KError") || text.contains(")\r\x1b[Krs-rootfs:"), "{words:?}: {text:?}");
+    }
 }

@@ -26,7 +26,8 @@ pub enum Fault {
     TokenLife(&'static str),
     /// Blobs of more bytes than this stop in their middle, and stay so.
     Hang(usize),
-    /// Blobs come a little at a time: a thousand bytes every 50 ms.
+    /// Large blobs come a little at a time, a thousand bytes every 50 ms, and
+    /// their last byte is another one.
     Slow,
     /// The first good answer of each address ends in its middle.
     Broken,
@@ -238,7 +239,8 @@ fn pass_on(mut stream: &TcpStream, upstream: u16, request: &Request, fault: &Fau
         let _ = stream.write_all(&whole[..usize::midpoint(body, whole.len())]);
         let _ = stream.read_to_end(&mut Vec::new());
     }
-    if *fault == Fault::Slow && is_blob {
+    if *fault == Fault::Slow && is_blob && whole.len() > 2000 {
+        whole.last_mut().into_iter().for_each(|last| *last ^= 1);
         for piece in whole.chunks(1000) {
             let _ = stream.write_all(piece);
             std::thread::sleep(std::time::Duration::from_millis(50));
