@@ -66,10 +66,11 @@ pub fn main() -> ExitCode {
 
 /// The C library's words for `error`, without `(os error N)`.
 pub(crate) fn reason(error: &std::io::Error) -> String {
-    match error.raw_os_error() {
-        Some(errno) => chain::error::strerror(nix::errno::Errno::from_raw(errno)),
-        None => error.to_string(),
+    if let Some(errno) = error.raw_os_error() {
+        return chain::error::strerror(nix::errno::Errno::from_raw(errno));
     }
+    // Libraries wrap one to give it another kind.
+    error.get_ref().and_then(|inner| inner.downcast_ref()).map_or_else(|| error.to_string(), reason)
 }
 
 /// Whether `path`, which cannot be opened, is as good as not there: $HOME may
@@ -104,5 +105,20 @@ pub(crate) fn interrupted() -> anyhow::Result<()> {
             Err(anyhow::Error::new(error::Interrupt(signal)))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn reasons() {
+        let own = |errno| Error::from_raw_os_error(errno);
+        assert_eq!(super::reason(&own(2)), "No such file or directory");
+        assert_eq!(super::reason(&Error::new(ErrorKind::TimedOut, own(11))), "Resource temporarily unavailable");
+        assert_eq!(super::reason(&Error::other("a word")), "a word");
+        let told = anyhow::Error::new(own(5)).context("FILE");
+        assert_eq!(super::told(&told), "FILE: Input/output error");
     }
 }
