@@ -5,7 +5,7 @@ use crate::error::{SysError, say};
 use crate::notation::{Signal, SignalSet};
 use crate::sys::cgroup::BornInto;
 use crate::sys::file::Fd;
-use crate::sys::process::{Fork, Forked};
+use crate::sys::process::{Fork, Forked, SetPGid};
 use crate::sys::signal::{How, Kill, SetDumpable, SigAction, SigProcMask, is_default, wait_for};
 use crate::sys::{make, quietly};
 use nix::errno::Errno;
@@ -201,15 +201,18 @@ fn no_word(call: &str, errno: i32) -> SysError {
 }
 
 /// Whether the child `pid`, which need not run any more, has become another
-/// program: the kernel marks who was made by fork and has not (`flags` in
-/// proc_pid_stat(5), `PF_FORKNOEXEC`). So it is where that cannot be seen.
+/// program. One that has not is dead or dying: what group it gets is nobody's
+/// affair. No `/proc` is asked, which may be another pid namespace's.
 pub fn became_program(pid: Pid) -> bool {
-    const NO_EXEC: u64 = 0x40;
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name may hold anything, but nothing behind it holds a parenthesis.
-    let behind_name = stat.rsplit(|b| *b == b')').next().unwrap_or_default();
-    let flags = std::str::from_utf8(behind_name).ok().and_then(|text| text.split_whitespace().nth(6)?.parse().ok());
-    flags.is_none_or(|flags: u64| flags & NO_EXEC == 0)
+    let why = "the kernel moves no child that has become another program: a refusal shows that it has";
+    quietly(&SetPGid { pid, why }).is_err()
+}
+
+/// This process's number in the mounted `/proc`, which may be of an outer pid
+/// namespace; getpid's where `/proc` does not show it.
+pub fn number_in_proc() -> Pid {
+    let number = std::fs::read_link("/proc/self").ok().and_then(|pid| pid.to_str()?.parse().ok());
+    number.map_or_else(Pid::this, Pid::from_raw)
 }
 
 /// Whether the process behind the pidfd `process` has ended.
@@ -238,34 +241,61 @@ impl Helper {
     /// # Errors
     /// `EAGAIN` and what else clone(2) and socketpair(2) have.
     pub fn start(why: &str, job: impl FnOnce() -> u8) -> Result<Self, SysError> {
-        Self::waiting(why, |told| if told { job() } else { IDLE })
+        Self::with_word(why, |word| Ok(if word.heard()? { job() } else { IDLE }))
     }
 
-    /// Makes a helper that does its `job` unless [`Helper::dismiss`] lets it
-    /// go: when it is dropped, and when this process ends in whatever way.
+    /// Makes a helper that, once [`Helper::arm`] had it `look`, does its `job`
+    /// unless [`Helper::dismiss`] lets it go: when it is dropped, and when this
+    /// process ends in whatever way. Nothing but SIGKILL and SIGSTOP for it
+    /// alone disturbs it: not the terminal's signals, nor a pipe that closes.
     ///
     /// # Errors
     /// As [`Helper::start`].
-    pub fn guard(why: &str, job: impl FnOnce()) -> Result<Self, SysError> {
-        Self::waiting(why, |told| {
-            if !told {
-                job();
+    pub fn guard<S>(why: &str, look: impl FnOnce() -> S, job: impl FnOnce(S)) -> Result<Self, SysError> {
+        Self::with_word(why, |word| {
+            if !word.heard()? {
+                return Ok(IDLE);
             }
-            0
+            let why = "what ends the others is when this process is needed: it goes on, also where a pipe has closed";
+            make(&SigProcMask { how: How::Block, set: SignalSet(!0), why })?;
+            let why = "a signal to all of the caller's process group, SIGKILL too, does not reach this process";
+            make(&SetPGid { pid: Pid::from_raw(0), why })?;
+            let seen = look();
+            word.tell()?;
+            // What cannot be heard lets nobody go.
+            if !word.heard().unwrap_or(false) {
+                job(seen);
+            }
+            Ok(0)
         })
     }
 
-    fn waiting(why: &str, job: impl FnOnce(bool) -> u8) -> Result<Self, SysError> {
+    /// Has a guard look at what it is to guard: only from then on it does. If
+    /// it has ended instead, how.
+    ///
+    /// # Errors
+    /// The kernel's reason: nothing is guarded.
+    pub fn arm(&mut self) -> Result<Option<End>, SysError> {
+        if let Some(word) = &self.word {
+            word.tell()?;
+            if word.heard()? {
+                return Ok(None);
+            }
+        }
+        self.ended().map(Some)
+    }
+
+    fn with_word(why: &str, job: impl FnOnce(&Word) -> Result<u8, SysError>) -> Result<Self, SysError> {
         let (ours, theirs) = Word::pair()?;
         let far_end = ours.0.as_raw_fd();
         let pid = start(why, || {
             // With this end open here the helper would never see the other
             // side go.
             let _ = nix::unistd::close(far_end);
-            job(theirs.heard().unwrap_or_else(|error| {
+            job(&theirs).unwrap_or_else(|error| {
                 say(&error.to_string());
-                false
-            }))
+                IDLE
+            })
         })?;
         Ok(Self { pid, word: Some(ours) })
     }
@@ -279,8 +309,21 @@ impl Helper {
         if let Some(word) = &self.word {
             word.tell()?;
         }
+        self.ended()
+    }
+
+    /// Closes the line to the helper, which ends it, and waits until it has.
+    fn ended(&mut self) -> Result<End, SysError> {
         self.word = None;
         wait(self.pid).map_err(|errno| SysError { what: "waitpid failed".to_owned(), errno, hint: None })
+    }
+
+    /// Has a guard do its job, and waits until it has ended: how.
+    ///
+    /// # Errors
+    /// `ECHILD`: somebody else has waited for it.
+    pub fn release(mut self) -> Result<End, SysError> {
+        self.ended()
     }
 
     /// Lets a guard go and waits until it has.
@@ -297,8 +340,8 @@ impl Drop for Helper {
     /// guard, and waits until it has: nothing is left behind. In a child of
     /// ours the wait finds no child and is over at once.
     fn drop(&mut self) {
-        if self.word.take().is_some() {
-            let _ = wait(self.pid);
+        if self.word.is_some() {
+            let _ = self.ended();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `RS_TRACE=trace` or `RS_TRACE=explain` in the environment turns it on for
 //! every link of a chain; the flag only for the tool that has it.
 
+use crate::child::number_in_proc;
 use crate::error::{strerror, write_stderr};
 use crate::sys::Call;
 use nix::errno::Errno;
@@ -53,8 +54,7 @@ fn explaining() -> bool {
 /// getpid would say 1, and later there may be another `/proc`, or none.
 pub(crate) fn in_child() {
     if on() {
-        let outer = std::fs::read_link("/proc/self").ok().and_then(|pid| pid.to_str()?.parse().ok());
-        CHILD.store(outer.unwrap_or_else(std::process::id), Ordering::Relaxed);
+        CHILD.store(number_in_proc().as_raw().cast_unsigned(), Ordering::Relaxed);
     }
 }
 

@@ -10,12 +10,10 @@ use crate::plan::Plan;
 use crate::{fork, inside};
 use chain::child::{self, End, Helper};
 use chain::error::report;
-use chain::notation::Signal;
 use chain::sys::identity::{SetGid, SetGroups, SetUid};
 use chain::sys::namespace::{Namespaces, Unshare, write_control};
 use chain::sys::signal::SetDumpable;
 use chain::{Failure, hint, sys};
-use nix::unistd::Pid;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -63,7 +61,7 @@ fn mapper(plan: &Plan<'_>) -> Result<Option<Helper>, Error> {
     if plan.outside.is_empty() {
         return Ok(None);
     }
-    let me = Pid::this();
+    let me = child::number_in_proc();
     let (outside, privileged): (&Outside, bool) = (&plan.outside, plan.privileged);
     let why =
         "only a process outside the new user namespace may map more than the caller's own ids: a copy stays there";
@@ -76,11 +74,9 @@ fn mapper(plan: &Plan<'_>) -> Result<Option<Helper>, Error> {
 }
 
 fn map(mapper: Helper) -> Result<(), Error> {
-    match mapper.work() {
-        Ok(End::Exited(0)) => Ok(()),
-        Ok(End::Exited(status)) => Err(Error::Said { status }),
-        Ok(End::Killed(signal)) => Err(Error::HelperKilled { task: "maps the ids", signal: Signal(signal) }),
-        Err(error) => Err(error.into()),
+    match mapper.work()? {
+        End::Exited(0) => Ok(()),
+        end => Err(Error::of_helper("maps the ids", end)),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Why the program was not started.
 
+use chain::child::End;
 use chain::error::strerror;
 use chain::exec::ExecError;
 use chain::hint::Cause;
+use chain::notation::Signal;
 use chain::sys::namespace::Namespaces;
 use chain::{Failure, SysError};
 use nix::errno::Errno;
@@ -68,7 +70,7 @@ pub enum Error {
         /// What it was to do.
         task: &'static str,
         /// By what.
-        signal: chain::notation::Signal,
+        signal: Signal,
     },
     /// Another of our processes has said why, and has ended with this status.
     #[error("said already")]
@@ -89,6 +91,15 @@ impl Error {
     pub(crate) fn advised(mut error: SysError, hint: impl FnOnce(Errno) -> Option<String>) -> Self {
         error.hint = hint(error.errno).or(error.hint);
         Self::Step(error)
+    }
+
+    /// A helper that ended without having done its `task`; unless it was
+    /// killed it has said why.
+    pub(crate) fn of_helper(task: &'static str, end: End) -> Self {
+        match end {
+            End::Exited(status) => Self::Said { status },
+            End::Killed(signal) => Self::HelperKilled { task, signal: Signal(signal) },
+        }
     }
 }
 

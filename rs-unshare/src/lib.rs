@@ -49,6 +49,7 @@ pub fn pages() -> Vec<Page> {
 const CALLS: &[(&str, &str)] = &[
     ("rt_sigaction", "puts SIGCHLD to its default, where the caller had it ignored"),
     ("clone", "starts the helpers that stay outside, and the child of --fork"),
+    ("setpgid", "keeps signals from the helper that takes files back; shows whether the child became the program"),
     ("setgroups", "drops the supplementary groups, for --owner and --setgid"),
     ("setgid", "becomes the group of --owner or --setgid"),
     ("setuid", "becomes the user of --owner or --setuid"),

@@ -3,16 +3,17 @@
 
 use crate::error::Error;
 use crate::options::File;
-use chain::child::{End, Helper};
+use chain::child::{End, Helper, number_in_proc};
 use chain::error::report;
 use chain::notation::Signal;
 use chain::sys::mount::{Mount, Umount2};
 use chain::sys::namespace::Namespaces;
-use chain::{SysError, hint, sys};
+use chain::{SysError, hint, say, sys};
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::ffi::OsString;
-use std::path::Path;
+use std::fs::{Metadata, canonicalize, metadata, symlink_metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Two helpers that stay in the caller's namespaces: the files are the
 /// caller's paths, on the caller's mounts. One binds, the other takes back.
@@ -22,9 +23,12 @@ pub struct Binder {
     undo: Helper,
 }
 
+/// What the helper that takes back is called.
+const GUARD: &str = "takes the files back";
+
 /// The files are bound, until this is dropped or this process is killed.
 #[derive(Debug)]
-pub struct Bound(Helper);
+pub struct Bound(Option<Helper>);
 
 impl Binder {
     /// Makes the helpers, if there is a file.
@@ -35,11 +39,10 @@ impl Binder {
         if files.is_empty() {
             return Ok(None);
         }
-        let me = Pid::this();
+        let me = number_in_proc();
         let why = "the files of persistent namespaces are on the caller's mounts, which this process is about to leave: \
                    a copy of it stays";
-        let before: Vec<_> = files.iter().map(seen).collect();
-        let undo = Helper::guard(why, || take_back(files, &before))?;
+        let undo = Helper::guard(why, || files.iter().filter_map(|file| place(me, file)).collect(), take_back)?;
         let bind = Helper::start(why, || bind_all(files, me, fork).map_or_else(|error| report(&error), |()| 0))?;
         Ok(Some(Self { bind, undo }))
     }
@@ -47,13 +50,15 @@ impl Binder {
     /// Has the files bound. A failure leaves none of them bound.
     ///
     /// # Errors
-    /// The helper has said why, or was killed.
-    pub fn bind(self) -> Result<Bound, Error> {
-        let bound = Bound(self.undo);
+    /// A helper has said why, or was killed.
+    pub fn bind(mut self) -> Result<Bound, Error> {
+        if let Some(end) = self.undo.arm()? {
+            return Err(Error::of_helper(GUARD, end));
+        }
+        let bound = Bound(Some(self.undo));
         match self.bind.work()? {
             End::Exited(0) => Ok(bound),
-            End::Exited(status) => Err(Error::Said { status }),
-            End::Killed(signal) => Err(Error::HelperKilled { task: "binds the namespaces", signal: Signal(signal) }),
+            end => Err(Error::of_helper("binds the namespaces", end)),
         }
     }
 }
@@ -63,21 +68,42 @@ impl Bound {
     ///
     /// # Errors
     /// The helper cannot be told, and has taken them back.
-    pub fn keep(self) -> Result<(), SysError> {
-        self.0.dismiss()
+    pub fn keep(mut self) -> Result<(), SysError> {
+        self.0.take().map_or(Ok(()), Helper::dismiss)
     }
 }
 
-/// What is seen at the file: its device and its number. A bind shows another.
-fn seen(file: &File) -> Option<(libc::dev_t, libc::ino_t)> {
-    nix::sys::stat::stat(file.file.as_os_str()).ok().map(|about| (about.st_dev, about.st_ino))
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some(Ok(End::Killed(signal))) = self.0.take().map(Helper::release) {
+            say(&format!("the process that {GUARD} was killed by {}: they may stay bound", Signal(signal)));
+        }
+    }
+}
+
+/// What tells a file, and so a namespace, from every other.
+type Identity = (u64, u64);
+
+fn identity(about: &Metadata) -> Identity {
+    (about.dev(), about.ino())
+}
+
+/// The namespace of process `pid` that `file` is for, as `/proc` counts.
+fn source(pid: Pid, file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/{}", file.name))
+}
+
+/// Where `file` is, links followed as the bind follows them, and what is seen
+/// there once it is bound. Without either nothing will be.
+fn place(pid: Pid, file: &File) -> Option<(PathBuf, Identity)> {
+    Some((canonicalize(&file.file).ok()?, identity(&metadata(source(pid, file)).ok()?)))
 }
 
 fn bind_all(files: &[File], pid: Pid, fork: bool) -> Result<(), Error> {
     for file in files {
-        let source = OsString::from(format!("/proc/{pid}/ns/{}", file.name));
+        let source = source(pid, file);
         let mount = Mount {
-            source: Some(&source),
+            source: Some(source.as_os_str()),
             target: &file.file,
             fstype: None,
             flags: libc::MS_BIND,
@@ -89,16 +115,15 @@ fn bind_all(files: &[File], pid: Pid, fork: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Unmounts what is not as `before`: whoever bound it may have been killed,
-/// and what was mounted there already stays.
-fn take_back(files: &[File], before: &[Option<(libc::dev_t, libc::ino_t)>]) {
+/// Unmounts the namespaces, and nothing else: whoever bound them may have been
+/// killed before, and others may have mounted there since.
+fn take_back(places: Vec<(PathBuf, Identity)>) {
     let why = "the command failed: nothing of it stays";
-    for (file, before) in files.iter().zip(before).rev() {
-        // A file that was named twice is bound twice.
-        while seen(file) != *before {
-            if sys::quietly(&Umount2 { target: &file.file, flags: libc::MNT_DETACH, why }).is_err() {
-                break;
-            }
+    // A file that was named twice is bound twice.
+    for (path, namespace) in places.into_iter().rev() {
+        if symlink_metadata(&path).is_ok_and(|about| identity(&about) == namespace) {
+            let flags = libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW;
+            let _ = sys::quietly(&Umount2 { target: path.as_os_str(), flags, why });
         }
     }
 }

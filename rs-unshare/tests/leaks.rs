@@ -2,87 +2,12 @@
 //! failure, when the parent is killed, when a child is.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
-use chain::testing::{Ran, Scratch, bin, needs, run};
-use std::path::Path;
+mod stage;
+
+use chain::testing::{Ran, bin, needs, run};
+use stage::{Stage, bound, kill, processes, soon};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// Waits up to five seconds until `done`.
-fn soon(what: &str, mut done: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(started.elapsed() < Duration::from_secs(5), "not seen: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The processes with `mark` among their words that are the tool's: strace,
-/// sh and the like have it too. Zombies have no words.
-fn processes(mark: &str) -> Vec<u32> {
-    let of = |entry: std::fs::DirEntry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let words = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let text = String::from_utf8_lossy(&words).into_owned();
-        (text.split('\0').next()?.ends_with("rs-unshare") && text.contains(mark)).then_some(pid)
-    };
-    std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(of).collect()
-}
-
-fn kill(pid: u32, signal: &str) {
-    assert_eq!(run("kill", [format!("-{signal}"), pid.to_string()]).status, 0);
-}
-
-fn bound(file: &Path) -> bool {
-    std::fs::read_to_string("/proc/self/mountinfo").expect("mounts").contains(&format!(" {} ", file.display()))
-}
-
-/// A stage: a file that may be bound, and a mark that is in every command.
-struct Stage {
-    scratch: Scratch,
-    file: std::path::PathBuf,
-    mark: String,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let scratch = Scratch::new();
-        let file = scratch.join("f");
-        std::fs::write(&file, "").expect("a file");
-        let mark = scratch.join("mark").display().to_string();
-        Self { scratch, file, mark }
-    }
-
-    fn uts(&self) -> String {
-        format!("--uts={}", self.file.display())
-    }
-
-    /// Starts the tool under strace, which holds each `call` up for
-    /// `microseconds` before it is made.
-    fn slowly(&self, call: &str, microseconds: u32, args: &[&str]) -> Child {
-        let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-e"]).arg(format!("trace={call}"));
-        command.arg("-e").arg(format!("inject={call}:delay_enter={microseconds}"));
-        command.arg("-o").arg(self.scratch.join("log")).arg(bin("rs-unshare")).args(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("strace starts")
-    }
-
-    fn nothing_is_left(&self) {
-        soon("no process", || processes(&self.mark).is_empty());
-        assert!(!bound(&self.file), "{} is bound", self.file.display());
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for pid in processes(&self.mark) {
-            let _ = run("kill", ["-KILL".to_owned(), pid.to_string()]);
-        }
-        if bound(&self.file) {
-            let _ = run("umount", [&self.file]);
-        }
-    }
-}
 
 fn ours(args: &[&str]) -> Ran {
     run(bin("rs-unshare"), args)
@@ -161,43 +86,6 @@ fn when_the_parent_is_killed_while_its_helpers_wait() {
     kill(first, "KILL");
     strace.wait().expect("an end");
     stage.nothing_is_left();
-}
-
-#[test]
-fn when_the_parent_is_killed_while_it_binds() {
-    needs!("root", "strace");
-    let stage = Stage::new();
-    let uts = stage.uts();
-    let ran = stage.scratch.join("ran").display().to_string();
-    let mut strace = stage.slowly("mount", 1_000_000, &["-f", &uts, "touch", &ran, &stage.mark]);
-    // The tool, two binders, and the child that waits for them.
-    soon("all processes", || processes(&stage.mark).len() == 4);
-    kill(*processes(&stage.mark).iter().min().expect("a process"), "KILL");
-    strace.wait().expect("an end");
-    soon("no process", || processes(&stage.mark).is_empty());
-    assert!(!Path::new(&ran).exists(), "the program started although its parent was gone");
-}
-
-#[test]
-fn when_somebody_is_killed_after_the_files_are_bound() {
-    needs!("root", "strace");
-    let stage = Stage::new();
-    let uts = stage.uts();
-    let ran = stage.scratch.join("ran").display().to_string();
-    // The parent as it waits for the binder and as it lets the child go on; the
-    // child before its exec; the binder itself.
-    for (call, when) in [("wait4", 1), ("sendto", 2), ("prctl", 1), ("mount", 1)] {
-        let inject = format!("inject={call}:signal=SIGKILL:when={when}");
-        let program = bin("rs-unshare").display().to_string();
-        let log = stage.scratch.join("log").display().to_string();
-        let strace = ["-f", "-qq", "-o", &log, "-e", &format!("trace={call}"), "-e", &inject, &program];
-        let told = run("strace", [&strace[..], &["--kill-child", &uts, "touch", &ran, &stage.mark]].concat());
-        let log = std::fs::read_to_string(&log).expect("a log");
-        assert!(log.contains("killed by SIGKILL"), "{call} {when}: {log}");
-        assert_ne!(told.status, 0, "{call} {when}");
-        assert!(!Path::new(&ran).exists(), "{call} {when}: the program ran");
-        stage.nothing_is_left();
-    }
 }
 
 #[test]

@@ -48,6 +48,8 @@ fn of_the_helpers_too() {
         same(&args);
         let _ = run("umount", [&file]);
     }
+    let ran = run(bin("rs-unshare"), ["--trace", "-f", &uts, "/nonexistent"]);
+    assert!(ran.stderr.contains("/f\", MNT_DETACH|UMOUNT_NOFOLLOW) = 0\n"), "{}", ran.stderr);
 }
 
 #[test]

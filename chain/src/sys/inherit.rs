@@ -1,5 +1,5 @@
 //! What the next program inherits beside its environment: the umask,
-//! descriptors, the session.
+//! descriptors, the session, the process group.
 
 use super::{Call, check};
 use crate::notation::Mode;
@@ -67,6 +67,34 @@ impl Call for SetSid {
     }
 }
 
+/// setpgid(2): moves a process to a group of its own.
+pub struct SetPGid {
+    /// Whom: a child, or 0 for this process.
+    pub pid: Pid,
+    /// Why, for `--explain`.
+    pub why: &'static str,
+}
+
+impl fmt::Display for SetPGid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "setpgid({}, 0", self.pid)
+    }
+}
+
+impl Call for SetPGid {
+    type Out = ();
+    const NAME: &'static str = "setpgid";
+    fn why(&self) -> String {
+        self.why.to_owned()
+    }
+    fn cannot(&self) -> String {
+        "cannot start a new process group".to_owned()
+    }
+    fn enter(&self) -> nix::Result<()> {
+        nix::unistd::setpgid(self.pid, Pid::from_raw(0))
+    }
+}
+
 /// close_range(2) with `CLOSE_RANGE_CLOEXEC`, from a descriptor on: the next
 /// program gets none of them. Linux 5.11; `ENOSYS` or `EINVAL` before.
 pub struct CloseOnExecFrom(pub u32);
@@ -130,5 +158,6 @@ mod tests {
         assert_eq!(CloseOnExecFrom(3).to_string(), "close_range(3, 4294967295, CLOSE_RANGE_CLOEXEC");
         assert_eq!(CloseOnExec(4).to_string(), "fcntl(4, F_SETFD, FD_CLOEXEC");
         assert_eq!(SetSid.to_string(), "setsid(");
+        assert_eq!(SetPGid { pid: Pid::from_raw(5), why: "" }.to_string(), "setpgid(5, 0");
     }
 }

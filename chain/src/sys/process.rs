@@ -1,6 +1,6 @@
 //! The process itself: where it is, what it becomes, whom it starts.
 
-pub use super::inherit::{CloseOnExec, CloseOnExecFrom, SetSid, Umask};
+pub use super::inherit::{CloseOnExec, CloseOnExecFrom, SetPGid, SetSid, Umask};
 
 use super::file::Fd;
 pub use super::signal::Kill;
