@@ -14,7 +14,7 @@ use chain::sys::file::write_file;
 use chain::sys::host::SetHostName;
 use chain::sys::identity::{SetGid, SetGroups as DropGroups, SetUid};
 use chain::sys::mount::Mount;
-use chain::sys::namespace::Namespaces;
+use chain::sys::namespace::{Namespaces, is_ours};
 use chain::sys::process::{ChDir, ChRoot, Environment};
 use chain::sys::signal::ParentDeathSignal;
 use chain::{SysError, hint, sys, user};
@@ -159,12 +159,16 @@ fn mount_proc(options: &Options, dir: &OsStr) -> Result<(), Error> {
         .map_err(|error| Error::advised(error, |errno| proc_advice(options, errno)))
 }
 
+/// A user namespace may mount proc for a pid namespace of its own alone, and
+/// only a child is in a new one.
 fn proc_advice(options: &Options, errno: Errno) -> Option<String> {
-    let inside = options.kinds.has(Namespaces::USER) || hint::id_unmapped("uid_map", u32::MAX - 1);
-    if errno == Errno::EPERM && inside && !options.kinds.has(Namespaces::PID) {
-        return Some(
-            "a user namespace may mount proc for a pid namespace of its own alone: add --pid --fork".to_owned(),
-        );
+    if errno == Errno::EPERM && is_ours("pid") == Some(false) {
+        let words = if options.kinds.has(Namespaces::PID) {
+            "this process is not in the new pid namespace, its children are: add --fork (-f)"
+        } else {
+            "a user namespace may mount proc for a pid namespace of its own alone: add --pid --fork"
+        };
+        return Some(words.to_owned());
     }
     hint::fresh(OsStr::new("proc"), errno)
 }

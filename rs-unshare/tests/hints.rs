@@ -256,6 +256,8 @@ fn no_proc() {
 fn proc_in_a_user_namespace() {
     needs!("userns");
     hints("$U -r --mount-proc true", "add --pid --fork");
+    hints("unshare -r $U --mount-proc true", "add --pid --fork");
+    hints("$U -rp --mount-proc true", "not in the new pid namespace, its children are: add --fork (-f)");
     no_hint("$U -rpf --mount-proc=/nonexistent true");
     needs!("root");
     let masked = "export U; unshare -m sh -c '
@@ -266,6 +268,7 @@ fn proc_in_a_user_namespace() {
     let emulated = std::env::var("RS_LANE").is_ok_and(|lane| lane.starts_with('v'));
     if !emulated || script(masked).status != 0 {
         hints(masked, "is covered at /proc/version");
+        hints(&masked.replace("$U -rpf", "unshare -rpf $U"), "is covered at /proc/version");
     }
 }
 
