@@ -105,6 +105,11 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, OutputError> {
                 print(&command.render_help().to_string(), FAILURE)?;
                 return Ok(ExitCode::SUCCESS);
             }
+            Some("--version" | "-V") => {
+                let command = TOOL.command(command().name(chain::name()));
+                print(&command.render_version(), FAILURE)?;
+                return Ok(ExitCode::SUCCESS);
+            }
             Some("--license") => {
                 print(&crate::license_text(), FAILURE)?;
                 return Ok(ExitCode::SUCCESS);

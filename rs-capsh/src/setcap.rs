@@ -111,6 +111,11 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, Error> {
                 print(command.render_help().to_string().as_bytes())?;
                 return Ok(ExitCode::SUCCESS);
             }
+            b"-V" | b"--version" => {
+                let command = TOOL.command(command().name(chain::name()));
+                print(command.render_version().as_bytes())?;
+                return Ok(ExitCode::SUCCESS);
+            }
             b"--license" => {
                 print(crate::license_text().as_bytes())?;
                 return Ok(ExitCode::SUCCESS);

@@ -100,6 +100,21 @@ fn a_link_gives_its_name() {
 }
 
 #[test]
+fn the_versions_are_told_as_the_help_says() {
+    let scratch = Scratch::new();
+    let links = scratch.links(&[("setcap", "rs-setcap"), ("getpcaps", "rs-getpcaps"), ("getcap", "rs-getcap")]);
+    for (tool, words) in [("setcap", "-q"), ("getpcaps", "--iab"), ("getcap", "-v")] {
+        assert!(sh(&links, &format!("{tool} -h")).stdout.contains("  -V, --version  print the version\n"));
+        for flag in ["-V", "--version"] {
+            let ran = sh(&links, &format!("{tool} {words} {flag} /nonexistent"));
+            let version = format!("{tool} (rs-{tool}) {}\n", env!("CARGO_PKG_VERSION"));
+            assert_eq!((ran.status, ran.stdout, ran.stderr.as_str()), (0, version, ""), "{tool} {flag}");
+            assert_eq!(sh(&links, &format!("{tool} {flag} > /dev/full")).status, 1, "{tool} {flag}");
+        }
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text() {
     let word = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     for words in [
