@@ -7,7 +7,7 @@ use crate::sys::cgroup::BornInto;
 use crate::sys::file::Fd;
 use crate::sys::process::{Fork, Forked, SetPGid};
 use crate::sys::signal::{How, Kill, SetDumpable, SigAction, SigProcMask, is_default, wait_for};
-use crate::sys::{make, quietly};
+use crate::sys::{lastly, make, quietly};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgid, getpgrp};
@@ -118,7 +118,7 @@ fn die_of(signal: Signal) {
     if blocked().is_ok_and(|blocked| blocked.0 & set.0 != 0) {
         let _ = quietly(&SigProcMask { how: How::Unblock, set, why });
     }
-    let _ = quietly(&Kill { pid: Pid::this(), signal: signal.0 });
+    let _ = lastly(&Kill { pid: Pid::this(), signal: signal.0 });
 }
 
 /// Puts SIGCHLD to its default where the caller had it ignored: the kernel

@@ -33,6 +33,8 @@ fn of_the_child_too() {
     same(&["--kill-child=TERM", "-S", "5", "true"]);
     same(&["--forward-signals", "true"]);
     same(&["-f", "sh", "-c", "exit 3"]);
+    same(&["-f", "sh", "-c", "kill -TERM $$"]);
+    same(&["-f", "sh", "-c", "kill -KILL $$"]);
 }
 
 #[test]

@@ -113,6 +113,21 @@ pub fn quietly<C: Call>(call: &C) -> Result<C::Out, Errno> {
     result
 }
 
+/// [`quietly`] for a call that leaves nobody to write its line if it succeeds:
+/// the line comes before, and a second one after a refusal.
+///
+/// # Errors
+/// The kernel's reason alone.
+pub fn lastly<C: Call>(call: &C) -> Result<C::Out, Errno> {
+    trace::why(call);
+    trace::no_result(call);
+    let result = call.enter();
+    if let Err(errno) = result {
+        trace::result(call, Err(errno));
+    }
+    result
+}
+
 /// The kernel's reason in a libc-style return value.
 pub(crate) fn check(result: libc::c_long) -> nix::Result<libc::c_long> {
     Errno::result(result)

@@ -109,18 +109,13 @@ impl Execve<'_> {
         }
     }
 
-    /// Makes the call. Not through [`make`](super::make): its line comes
-    /// before, as there is nobody to write it after.
+    /// Makes the call.
     ///
     /// # Errors
     /// The kernel's reason; a NUL inside a word is `EINVAL`.
     pub fn become_it(&self) -> Result<Infallible, Errno> {
-        trace::why(self);
-        trace::no_result(self);
         startup::close_again();
-        let result = self.enter();
-        trace::result(self, result.as_ref().map_err(|errno| *errno));
-        result
+        super::lastly(self)
     }
 }
 

@@ -129,7 +129,7 @@ fn normal_strace(text: &str) -> Vec<Line> {
             "prctl(PR_GET_",
         ];
         if !reading && !other.iter().any(|begin| call.starts_with(begin)) {
-            lines.push((if pid == first { String::new() } else { pid.to_owned() }, pointers_out(&line)));
+            lines.push((if pid == first { String::new() } else { pid.to_owned() }, answered(pointers_out(&line))));
         }
     }
     lines
@@ -156,7 +156,7 @@ fn normal_ours(text: &str, calls: &[&str]) -> Vec<Line> {
             continue;
         }
         let line = without_paths(line);
-        // The exec that returned after all has a second line.
+        // What returned after all, an exec, has a second line.
         if let Some(last) = lines.iter().rposition(|(of, _)| of == pid)
             && let Some(begin) = lines[last].1.strip_suffix(" = ?")
             && line.strip_prefix(begin).is_some_and(|rest| rest.starts_with(" = -1"))
@@ -165,14 +165,12 @@ fn normal_ours(text: &str, calls: &[&str]) -> Vec<Line> {
         }
         lines.push((pid.to_owned(), line));
     }
-    for (_, line) in &mut lines {
-        if line.starts_with("execve(")
-            && let Some(begin) = line.strip_suffix("?")
-        {
-            *line = format!("{begin}0");
-        }
-    }
-    lines
+    lines.into_iter().map(|(pid, line)| (pid, answered(line))).collect()
+}
+
+/// A call that leaves nobody to tell of it has succeeded.
+fn answered(line: String) -> String {
+    line.strip_suffix(" = ?").map(|begin| format!("{begin} = 0")).unwrap_or(line)
 }
 
 /// Runs `program args` while strace makes the `when`th call of `call` fail
