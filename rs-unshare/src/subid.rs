@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::idmap::{Of, Wanted};
-use crate::value::{Range, RangeSpec};
+use crate::value::{Range, RangeSpec, unsigned};
 use chain::user::{User, user_by_id};
 use nix::errno::Errno;
 use std::path::{Path, PathBuf};
@@ -68,16 +68,13 @@ fn subordinate(of: Of, uid: u32) -> Result<(u32, u32), Error> {
 /// The first line of `user`, by name or by number, and its ids, if they can
 /// be read. A name is never read as a number: the original takes any for 0.
 fn find<'a>(text: &'a str, user: &User) -> Option<(&'a str, Option<(u32, u32)>)> {
-    text.lines().find_map(|line| {
+    // A carriage return is part of its line, and of no number.
+    text.split('\n').find_map(|line| {
         let mut parts = line.splitn(3, ':');
         let (who, first, count) = (parts.next()?, parts.next()?, parts.next()?);
-        let theirs = who == user.name || number(who) == Some(user.uid);
-        theirs.then(|| (line, number(first).zip(number(count)).filter(|ids| fits(*ids))))
+        let theirs = who == user.name || unsigned(who) == Some(user.uid);
+        theirs.then(|| (line, unsigned(first).zip(unsigned(count)).filter(|ids| fits(*ids))))
     })
-}
-
-fn number(text: &str) -> Option<u32> {
-    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// At least one id, and none beyond the largest.
@@ -104,6 +101,7 @@ mod tests {
         assert_eq!(ids("you:1:2\nme:100000:65536\nme:5:5\n", &me), Some(Some((100_000, 65536))));
         assert_eq!(ids("1000:7:8\nme:1:1\n", &me), Some(Some((7, 8))));
         assert_eq!(ids("me\nme:5\nme:5:6\n", &me), Some(Some((5, 6))));
+        assert_eq!(ids("me: +5:\t06\n", &me), Some(Some((5, 6))));
         assert_eq!(ids("meme:5:6\n", &me), None);
         assert_eq!(ids("", &me), None);
     }
@@ -111,7 +109,18 @@ mod tests {
     #[test]
     fn bad_numbers_are_the_users_line_all_the_same() {
         let me = user("me", 1000);
-        for line in ["me:a:5", "me:5:b", "me:-1:5", "me:5:", "me:5:6:7", "me:5:0", "me:4294967290:10", "me::1"] {
+        for line in [
+            "me:a:5",
+            "me:5:b",
+            "me:-1:5",
+            "me:5:",
+            "me:5:6:7",
+            "me:5:6\r\n",
+            "me:5 :6",
+            "me:5:0",
+            "me:4294967290:10",
+            "me::1",
+        ] {
             assert_eq!(ids(line, &me), Some(None), "{line}");
         }
     }

@@ -16,7 +16,7 @@ pub fn lossy(value: &OsStr) -> Cow<'_, str> {
 const MAX_ID: u32 = u32::MAX - 1;
 
 /// A decimal number as strtoul(3) reads it, but without a `-`.
-fn unsigned(text: &str) -> Option<u32> {
+pub(crate) fn unsigned(text: &str) -> Option<u32> {
     let digits = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
     let digits = digits.strip_prefix('+').unwrap_or(digits);
     if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
