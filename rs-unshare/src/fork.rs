@@ -94,10 +94,14 @@ fn in_parent(plan: &Plan<'_>, pid: Pid, binder: Option<Binder>, word: Option<Wor
             }
         }
     }
-    let end = if plan.options.forward_signals { wait_forwarding(pid, &SIGNALS, Keyboard::HandedOn) } else { wait(pid) };
+    let (end, what) = if plan.options.forward_signals {
+        (wait_forwarding(pid, &SIGNALS, Keyboard::HandedOn), "cannot wait for the program and for signals")
+    } else {
+        (wait(pid), "waitpid failed")
+    };
     match end {
         Ok(end) => Ok(end_like(end).into()),
-        Err(errno) => Err(SysError { what: "waitpid failed".to_owned(), errno, hint: None }.into()),
+        Err(errno) => Err(SysError { what: what.to_owned(), errno, hint: None }.into()),
     }
 }
 

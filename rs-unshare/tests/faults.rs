@@ -205,3 +205,15 @@ fn a_full_system_is_told_with_the_files_that_bound_it() {
     let reason = chain::error::strerror(nix::errno::Errno::ENOMEM);
     assert_eq!(ran.stderr, format!("rs-unshare: fork failed: {reason}\n"));
 }
+
+#[test]
+fn a_wait_that_fails_is_called_by_its_name() {
+    needs!("strace");
+    for (option, call, message) in [
+        ("-f", "wait4", "waitpid failed"),
+        ("--forward-signals", "rt_sigtimedwait", "cannot wait for the program and for signals"),
+    ] {
+        let ran = chain::testing::inject(&bin("rs-unshare"), &[option, "sleep", "0.3"], call, "EINVAL", 1);
+        assert_eq!((ran.status, ran.stderr), (1, format!("rs-unshare: {message}: Invalid argument\n")));
+    }
+}
