@@ -4,6 +4,7 @@
 //! has no name service switch, and inside a new root loading one would run
 //! the image's libraries.
 
+use nix::errno::Errno;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -60,28 +61,30 @@ fn parse_group(line: &str) -> Option<Group> {
     })
 }
 
-/// The text of a database. What is missing, no regular file or too large has
-/// no entries.
-fn database(path: &str) -> String {
+/// The text of a database. What is missing or no regular file has no entries.
+fn database(path: &str) -> Result<String, Errno> {
+    let errno = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
     let mut text = Vec::new();
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     #[allow(clippy::disallowed_methods, reason = "opened to read")]
-    if let Ok(file) = options.open(path)
-        && file.metadata().is_ok_and(|about| about.is_file() && about.len() <= MAX)
-    {
-        let _ = file.take(MAX).read_to_end(&mut text);
+    let file = match options.open(path).map_err(errno) {
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(String::new()),
+        file => file?,
+    };
+    if file.metadata().is_ok_and(|about| about.is_file()) {
+        file.take(MAX + 1).read_to_end(&mut text).map_err(errno)?;
     }
-    String::from_utf8_lossy(&text).into_owned()
+    if text.len() as u64 > MAX { Err(Errno::EFBIG) } else { Ok(String::from_utf8_lossy(&text).into_owned()) }
 }
 
 /// The first user for whom `wanted` holds.
 fn find_user(wanted: impl Fn(&User) -> bool) -> Option<User> {
-    database("/etc/passwd").lines().filter_map(parse_user).find(wanted)
+    database("/etc/passwd").ok()?.lines().filter_map(parse_user).find(wanted)
 }
 
 fn find_group(wanted: impl Fn(&Group) -> bool) -> Option<Group> {
-    database("/etc/group").lines().filter_map(parse_group).find(wanted)
+    database("/etc/group").ok()?.lines().filter_map(parse_group).find(wanted)
 }
 
 /// The user called `name`.
@@ -106,14 +109,17 @@ pub fn group_by_id(gid: u32) -> Option<Group> {
 
 /// The groups of user `name`: `primary` first, then those that list it, in
 /// the order of the file, each as often as it stands there (getgrouplist(3)).
-pub fn groups_of(name: &str, primary: u32) -> Vec<u32> {
+///
+/// # Errors
+/// `/etc/group` is there and cannot be read, or not whole: `EFBIG`.
+pub fn groups_of(name: &str, primary: u32) -> Result<Vec<u32>, Errno> {
     let mut groups = vec![primary];
-    for group in database("/etc/group").lines().filter_map(parse_group) {
+    for group in database("/etc/group")?.lines().filter_map(parse_group) {
         if group.gid != primary && group.members.iter().any(|member| member == name) {
             groups.push(group.gid);
         }
     }
-    groups
+    Ok(groups)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use chain::sys::caps::{NoNewPrivs, SETGID, SETUID, SYS_CHROOT, SetKeepCaps, SetS
 use chain::sys::identity::{SetGid, SetGroups, SetUid};
 use chain::sys::process::{ChDir, ChRoot, own_environment};
 use chain::sys::{make, quietly};
-use chain::user;
+use chain::{SysError, user};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -65,7 +65,8 @@ fn keep_and_become(uid: u32) -> Result<(), Problem> {
 /// `--user=NAME`: the ids, groups and home of a user; permitted is kept.
 pub(crate) fn user(state: &mut State, name: &OsStr) -> Outcome {
     let user = name.to_str().and_then(user::user_by_name).ok_or_else(|| Problem::User(name.to_owned()))?;
-    let groups = user::groups_of(&user.name, user.gid);
+    let unread = |errno| SysError { what: "cannot read /etc/group".to_owned(), errno, hint: None };
+    let groups = user::groups_of(&user.name, user.gid).map_err(unread)?;
     then_powerless(SETGID, || {
         make(&SetGid(user.gid))?;
         Ok(make(&SetGroups(&groups))?)

@@ -41,6 +41,27 @@ fn ids() {
     assert_eq!(status(&["--user=nobody"], "Uid"), "65534\t65534\t65534\t65534");
 }
 
+/// Another /etc/group, of so many bytes; its last line is the user's.
+fn with_group_file(bytes: u64) -> Ran {
+    let scratch = Scratch::new();
+    let line = "\nextra:x:4242:nobody\n";
+    let file = std::fs::File::create(scratch.join("group")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, line.as_bytes(), bytes - line.len() as u64).unwrap();
+    let mounted = format!("mount --bind {}/group /etc/group && exec \"$@\"", scratch.path().display());
+    let us = bin("rs-capsh").display().to_string();
+    run("unshare", ["-m", "sh", "-c", &mounted, "sh", &us, "--user=nobody", "--exec", "id", "-G"])
+}
+
+#[test]
+fn no_group_of_a_user_is_lost() {
+    needs!("root");
+    let ran = with_group_file(16 << 20);
+    assert_eq!(ran.stdout, "65534 4242\n", "{}", ran.stderr);
+    let ran = with_group_file((16 << 20) + 1);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, ""));
+    assert_eq!(ran.stderr, "rs-capsh: --user=nobody: cannot read /etc/group: File too large\n");
+}
+
 #[test]
 fn a_new_root() {
     needs!("root", "busybox");
