@@ -8,6 +8,12 @@ use chain::testing::{Ran, bin, needs, run};
 use stage::{Stage, bound, kill, processes, soon};
 use std::path::Path;
 
+/// How long a call is held up for something else to happen, in microseconds.
+fn a_while() -> u32 {
+    // In an emulated machine even kill(1) takes a second to start.
+    if std::env::var("RS_LANE").is_ok_and(|lane| lane.starts_with('v')) { 5_000_000 } else { 500_000 }
+}
+
 #[test]
 fn when_the_parent_is_killed_while_it_binds() {
     needs!("root", "strace");
@@ -51,7 +57,7 @@ fn what_others_mounted_there_meanwhile_stays() {
     let stage = Stage::new();
     let other = stage.scratch.join("other");
     std::fs::write(&other, "theirs").expect("a file");
-    let mut strace = stage.slowly("chdir", 1_000_000, &["-f", &stage.uts(), "-w", "/nonexistent", "true", &stage.mark]);
+    let mut strace = stage.slowly("chdir", a_while(), &["-f", &stage.uts(), "-w", "/nonexistent", "true", &stage.mark]);
     soon("the bind", || bound(&stage.file));
     assert_eq!(run("mount", [Path::new("--bind"), &other, &stage.file]).status, 0);
     assert_eq!(strace.wait().expect("an end").code(), Some(1));
@@ -67,7 +73,7 @@ fn a_link_is_followed_as_the_bind_followed_it() {
     std::os::unix::fs::symlink(&stage.file, &link).expect("a link");
     assert_eq!(run("mount", [Path::new("--bind"), &theirs.file, &theirs.file]).status, 0);
     let uts = format!("--uts={}", link.display());
-    let mut strace = stage.slowly("chdir", 1_000_000, &["-f", &uts, "-w", "/nonexistent", "true", &stage.mark]);
+    let mut strace = stage.slowly("chdir", a_while(), &["-f", &uts, "-w", "/nonexistent", "true", &stage.mark]);
     soon("the bind", || bound(&stage.file));
     std::fs::remove_file(&link).expect("removed");
     std::os::unix::fs::symlink(&theirs.file, &link).expect("a link");
@@ -81,7 +87,7 @@ fn when_all_of_the_process_group_get_a_signal() {
     needs!("root", "strace");
     let stage = Stage::new();
     for (signal, fork) in [("INT", "-f"), ("INT", "-m"), ("QUIT", "-f"), ("KILL", "-f"), ("KILL", "-m")] {
-        let mut strace = stage.slowly("chdir", 500_000, &[fork, &stage.uts(), "-w", "/", "sleep", "9", &stage.mark]);
+        let mut strace = stage.slowly("chdir", a_while(), &[fork, &stage.uts(), "-w", "/", "sleep", "9", &stage.mark]);
         soon("the bind", || bound(&stage.file));
         let group = processes(&stage.mark).into_iter().min().expect("a process");
         assert_eq!(run("kill", ["-s", signal, "--", &format!("-{group}")]).status, 0);
@@ -106,7 +112,7 @@ fn when_the_guard_alone_gets_a_signal() {
     let stage = Stage::new();
     for signal in ["TERM", "INT", "HUP", "KILL"] {
         let args = ["-f", &stage.uts(), "-w", "/nonexistent", "true", &stage.mark];
-        let strace = stage.slowly("chdir", 500_000, &args);
+        let strace = stage.slowly("chdir", a_while(), &args);
         soon("the bind", || bound(&stage.file));
         kill(guard(&stage), signal);
         let ran: Ran = strace.wait_with_output().expect("an end").into();
@@ -139,7 +145,7 @@ fn when_nobody_reads_the_explanation_any_more() {
     needs!("root", "strace");
     let stage = Stage::new();
     let args = ["--explain", "-f", &stage.uts(), "-w", "/nonexistent", "true", &stage.mark];
-    let mut strace = stage.slowly("chdir", 500_000, &args);
+    let mut strace = stage.slowly("chdir", a_while(), &args);
     soon("the bind", || bound(&stage.file));
     drop(strace.stderr.take());
     strace.wait().expect("an end");

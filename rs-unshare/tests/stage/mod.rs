@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Waits up to five seconds until `done`.
+/// Waits up to fifteen seconds until `done`.
 pub(crate) fn soon(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(5), "not seen: {what}");
+        assert!(started.elapsed() < Duration::from_secs(15), "not seen: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
