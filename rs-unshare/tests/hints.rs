@@ -199,6 +199,7 @@ fn a_chroot() {
         format!("mkdir r; cp $U r/u; cp /bin/busybox r/true; mkdir r/proc; chroot r /u {options} /true")
     };
     hints(&inside("-U"), "the caller is in a chroot");
+    hints(&inside("-m").replace("chroot r", "chroot --userspec=65534:65534 r"), "the caller is in a chroot");
     hints(&inside("-m"), "--propagation unchanged");
     let fine = script(&inside("-m --propagation unchanged"));
     assert_eq!(fine.status, 0, "{}", fine.stderr);
@@ -211,6 +212,8 @@ fn a_chroot() {
 fn ids_that_are_not_mapped() {
     needs!("userns");
     hints("unshare -U $U -U true", "not mapped in its user namespace");
+    // A user namespace, the advice elsewhere, is no way out here.
+    hints("unshare -U $U -m true", "not mapped in its user namespace");
     assert_eq!(script("unshare -r $U -U true").status, 0);
 }
 

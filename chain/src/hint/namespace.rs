@@ -145,9 +145,11 @@ impl Facts {
             Errno::EPERM if self.seccomp && self.unshare_of_nothing_refused => {
                 Some(Cause::Seccomp { container: self.container })
             }
-            Errno::EPERM if !user => (!self.sys_admin).then_some(Cause::NoPrivilege),
+            Errno::EPERM if !user && self.sys_admin => None,
+            // Here a user namespace is no way out either.
             Errno::EPERM if self.chroot => Some(Cause::Chroot),
             Errno::EPERM if self.unmapped => Some(Cause::Unmapped),
+            Errno::EPERM if !user => Some(Cause::NoPrivilege),
             Errno::EPERM if self.root_only && !self.sys_admin => Some(Cause::RootOnly),
             Errno::EPERM if self.apparmor && !self.sys_admin => Some(Cause::AppArmor),
             Errno::EACCES if user && self.selinux => Some(Cause::SeLinux),
