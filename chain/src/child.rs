@@ -2,6 +2,7 @@
 //! and helpers that wait for word from their parent.
 
 use crate::error::{SysError, say};
+use crate::hint;
 use crate::notation::{Signal, SignalSet};
 use crate::sys::cgroup::BornInto;
 use crate::sys::file::Fd;
@@ -209,10 +210,16 @@ pub fn became_program(pid: Pid) -> bool {
 }
 
 /// This process's number in the mounted `/proc`, which may be of an outer pid
-/// namespace; getpid's where `/proc` does not show it.
-pub fn number_in_proc() -> Pid {
-    let number = std::fs::read_link("/proc/self").ok().and_then(|pid| pid.to_str()?.parse().ok());
-    number.map_or_else(Pid::this, Pid::from_raw)
+/// namespace: getpid's is somebody else's there.
+///
+/// # Errors
+/// Nothing is mounted there, or the proc of a pid namespace without this
+/// process.
+pub fn number_in_proc() -> Result<Pid, SysError> {
+    let number = nix::fcntl::readlink("/proc/self")
+        .and_then(|link| link.to_str().and_then(|number| number.parse().ok()).ok_or(Errno::EINVAL));
+    let error = |errno| SysError { what: "cannot read /proc/self".to_owned(), errno, hint: hint::no_proc(errno) };
+    number.map(Pid::from_raw).map_err(error)
 }
 
 /// Whether the process behind the pidfd `process` has ended.

@@ -8,6 +8,7 @@ use crate::child::number_in_proc;
 use crate::error::{strerror, write_stderr};
 use crate::sys::Call;
 use nix::errno::Errno;
+use nix::unistd::Pid;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 static LEVEL: AtomicU8 = AtomicU8::new(0);
@@ -54,7 +55,7 @@ fn explaining() -> bool {
 /// getpid would say 1, and later there may be another `/proc`, or none.
 pub(crate) fn in_child() {
     if on() {
-        CHILD.store(number_in_proc().as_raw().cast_unsigned(), Ordering::Relaxed);
+        CHILD.store(number_in_proc().unwrap_or_else(|_| Pid::this()).as_raw().cast_unsigned(), Ordering::Relaxed);
     }
 }
 

@@ -61,7 +61,7 @@ fn mapper(plan: &Plan<'_>) -> Result<Option<Helper>, Error> {
     if plan.outside.is_empty() {
         return Ok(None);
     }
-    let me = child::number_in_proc();
+    let me = child::number_in_proc()?;
     let (outside, privileged): (&Outside, bool) = (&plan.outside, plan.privileged);
     let why =
         "only a process outside the new user namespace may map more than the caller's own ids: a copy stays there";

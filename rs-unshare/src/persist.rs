@@ -39,7 +39,7 @@ impl Binder {
         if files.is_empty() {
             return Ok(None);
         }
-        let me = number_in_proc();
+        let me = number_in_proc()?;
         let why = "the files of persistent namespaces are on the caller's mounts, which this process is about to leave: \
                    a copy of it stays";
         let undo = Helper::guard(why, || files.iter().filter_map(|file| place(me, file)).collect(), take_back)?;

@@ -169,3 +169,27 @@ fn where_proc_is_an_outer_pid_namespaces() {
     assert_eq!(run("unshare", ["-pf", "sh", "-c", &failing, "sh", &stage.uts()]).status, 1);
     stage.nothing_is_left();
 }
+
+/// getpid's number may be another process's there.
+#[test]
+fn where_proc_does_not_show_this_process() {
+    needs!("root");
+    let stage = Stage::new();
+    let program = bin("rs-unshare").display().to_string();
+    for (mount, hint) in [
+        ("mount -t tmpfs none /proc", "nothing is mounted on /proc: mount proc there first"),
+        ("unshare -pf mount -t proc proc /proc", "the proc on /proc is of a pid namespace that this process is not in"),
+    ] {
+        for options in [&[stage.uts().as_str()][..], &["-f", &stage.uts()], &["--map-users=0:0:9"]] {
+            let script = format!("{mount} && exec \"$@\" echo ran");
+            let ran = run("unshare", [&["-m", "sh", "-c", &script, "sh", &program], options].concat());
+            assert_eq!((ran.status, ran.stdout.as_str()), (1, ""), "{mount} {options:?}");
+            let told =
+                format!("rs-unshare: cannot read /proc/self: No such file or directory\nrs-unshare: hint: {hint}");
+            assert!(ran.stderr.starts_with(&told), "{}", ran.stderr);
+            stage.nothing_is_left();
+        }
+        let own = run("unshare", ["-m", "sh", "-c", &format!("{mount} && exec {program} -r true")]);
+        assert!(own.stderr.contains(hint), "{}", own.stderr);
+    }
+}

@@ -260,15 +260,26 @@ pub(crate) fn id_map(errno: Errno) -> Option<String> {
     (asked && !sys_admin_outside() && apparmor()).then(|| Cause::AppArmor.to_string())
 }
 
+/// Why there is nothing at `/proc/self`.
+pub(crate) fn no_proc(errno: Errno) -> Option<String> {
+    let self_link = Path::new("/proc/self");
+    if errno != Errno::ENOENT || self_link.exists() {
+        return None;
+    }
+    Some(if self_link.is_symlink() {
+        "the proc on /proc is of a pid namespace that this process is not in: mount its own there".to_owned()
+    } else {
+        "nothing is mounted on /proc: mount proc there first".to_owned()
+    })
+}
+
 /// Why a control file below `/proc` could not be opened for writing.
 pub(crate) fn control_file(path: &Path, errno: Errno) -> Option<String> {
     match errno {
-        Errno::ENOENT if path.starts_with("/proc") && !Path::new("/proc/self").exists() => {
-            Some("nothing is mounted on /proc: mount proc there first".to_owned())
-        }
-        Errno::ENOENT if path.ends_with("timens_offsets") => {
-            Some("this kernel has no time namespaces: they came with Linux 5.6".to_owned())
-        }
+        Errno::ENOENT if path.starts_with("/proc") => no_proc(errno).or_else(|| {
+            let too_old = path.ends_with("timens_offsets");
+            too_old.then(|| "this kernel has no time namespaces: they came with Linux 5.6".to_owned())
+        }),
         // Whoever may not be dumped has root's files below /proc/self.
         Errno::EACCES if nix::sys::prctl::get_dumpable() == Ok(false) => id_map(errno).or_else(|| {
             Some(format!(
