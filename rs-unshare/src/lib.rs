@@ -49,15 +49,22 @@ pub fn pages() -> Vec<Page> {
 const CALLS: &[(&str, &str)] = &[
     ("rt_sigaction", "puts SIGCHLD to its default, where the caller had it ignored"),
     ("clone", "starts the helpers that stay outside, and the child of --fork"),
-    ("setpgid", "keeps signals from the helper that takes files back; shows whether the child became the program"),
     ("setgroups", "drops the supplementary groups, for --owner and --setgid"),
     ("setgid", "becomes the group of --owner or --setgid"),
     ("setuid", "becomes the user of --owner or --setuid"),
     ("unshare", "moves the process into the new namespaces"),
     ("openat", "opens the control files of the namespaces to write"),
     ("write", "writes uid_map, gid_map, setgroups, timens_offsets and binfmt_misc's register"),
-    ("rt_sigprocmask", "keeps SIGTERM and SIGINT from ending the parent before its child"),
+    (
+        "rt_sigprocmask",
+        "keeps SIGTERM and SIGINT from ending the parent before its child, and all signals from the helper that takes \
+         files back",
+    ),
     ("pidfd_open", "lets the child see whether its parent still lives, for --kill-child"),
+    (
+        "setpgid",
+        "keeps signals to the process group from the helper that takes files back; shows whether the child became the program",
+    ),
     ("mount", "binds the files of persistent namespaces, changes the propagation, mounts proc and binfmt_misc"),
     ("umount2", "takes back the binds of a command that failed"),
     ("prctl", "asks for the parent-death signal; raises ambient capabilities; turns a core dump off"),
