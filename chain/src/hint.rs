@@ -6,7 +6,7 @@ mod namespace;
 
 pub(crate) use mount::no_pivot;
 pub use mount::{fresh, mount};
-pub use namespace::{Cause, id_unmapped, in_chroot, refused, shared_mount};
+pub use namespace::{Cause, children_elsewhere, id_unmapped, in_chroot, refused, shared_mount};
 pub(crate) use namespace::{before_user_namespace, control_file, id_map, no_proc, propagation, unshare};
 
 use nix::errno::Errno;

@@ -13,6 +13,7 @@ use crate::tty::{self, Terminal};
 use crate::value::{Access, DevicePair, TmpfsArg};
 use crate::verify::Expected;
 use crate::{link, mask};
+use chain::hint::children_elsewhere;
 use chain::sys::mount::tree::MountAttr;
 use nix::errno::Errno;
 use rustix::fs::{FileType, makedev};
@@ -87,6 +88,10 @@ impl Action {
     /// It is missing, or not what it should be.
     pub fn open(&self) -> Result<Opened, Error> {
         Ok(match self {
+            // It would show the processes outside, and nothing would fail.
+            Self::Fresh(place, fs) if fs.fstype == "proc" && children_elsewhere() => {
+                return Err(Error::refused(place, Why::OuterPids));
+            }
             Self::Node(device) => Opened::Source(device.source(&device.place())?),
             Self::Terminal { devpts, node, try_only } => open_terminal(*devpts, *node, *try_only)?,
             Self::HostPtmx => Opened::Source(host_ptmx()?),

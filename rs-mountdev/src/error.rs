@@ -103,6 +103,8 @@ pub enum Why {
     OtherLink(String),
     /// The outer proc is missing.
     NoProc,
+    /// This process is not in the new pid namespace.
+    OuterPids,
     /// The path no longer leads to the root after it was covered.
     WorkingFolder,
 }
@@ -133,6 +135,7 @@ impl fmt::Display for Why {
             Self::NoTerminal => "there is no terminal",
             Self::NamelessTerminal => "the terminal is open as /dev/tty alone, which is not its name",
             Self::NoProc => "needs /proc to be mounted",
+            Self::OuterPids => "would show the processes outside: only children are in the new pid namespace",
             Self::WorkingFolder => "leads below the new mount; give an absolute path",
         };
         f.write_str(text)
@@ -208,6 +211,9 @@ impl Failure for Error {
             Self::Exec(error) => error.hint(),
             Self::Refused { why: Why::Shared(_), .. } => {
                 Some("--propagation=private keeps them here; --propagation=unchanged allows it".to_owned())
+            }
+            Self::Refused { why: Why::OuterPids, .. } => {
+                Some("a process that made a pid namespace has to fork (unshare --fork)".to_owned())
             }
             _ => None,
         }

@@ -318,6 +318,21 @@ fn cgroups_without_a_namespace_of_their_own_are_read_only() {
 }
 
 #[test]
+fn no_proc_of_the_processes_outside() {
+    needs!("root");
+    let stage = Stage::new();
+    for option in ["--proc", "--proc-options=ro"] {
+        let ran = stage.sh("-mp", &format!("exec \"$T\" --root=\"$ROOT\" {option} -- echo ran"));
+        refused(&ran, "proc: would show the processes outside");
+        assert!(ran.stderr.contains("hint: a process that made a pid namespace has to fork"), "{}", ran.stderr);
+    }
+    // Also after its first child, and where proc is not asked for.
+    ok(stage.sh("-mp", "exec \"$T\" --root=\"$ROOT\" --null -- echo ran"));
+    let script = "sleep 2 & exec \"$T\" --root=\"$ROOT\" --proc -- echo ran";
+    refused(&stage.sh("-mp", script), "proc: would show");
+}
+
+#[test]
 fn an_inherited_cgroup_namespace_is_none_of_its_own() {
     needs!("root");
     // As the inside of a container has it.

@@ -130,12 +130,7 @@ impl Facts {
                 Path::new("/proc/self/ns").is_dir() && !Path::new("/proc/self/ns").join(name).is_symlink()
             }),
             threads: status("Threads").is_some_and(|threads| threads != "1"),
-            pid_for_children: match (namespace("pid"), namespace("pid_for_children")) {
-                (Some(own), Some(children)) => own != children,
-                // Of a namespace without a first process nothing can be read.
-                (Some(_), None) => true,
-                _ => false,
-            },
+            pid_for_children: children_elsewhere(),
         }
     }
 
@@ -196,6 +191,17 @@ pub fn refused(kinds: Namespaces, errno: Errno) -> Option<Cause> {
 /// [`refused`], in words.
 pub(crate) fn unshare(kinds: Namespaces, errno: Errno) -> Option<String> {
     refused(kinds, errno).map(|cause| cause.to_string())
+}
+
+/// Whether this process's children are born in another pid namespace than its
+/// own, as after `unshare --pid` without `--fork`.
+pub fn children_elsewhere() -> bool {
+    match (namespace("pid"), namespace("pid_for_children")) {
+        (Some(own), Some(children)) => own != children,
+        // Of a namespace without a first process nothing can be read.
+        (Some(_), None) => Path::new("/proc/self/ns/pid_for_children").is_symlink(),
+        _ => false,
+    }
 }
 
 fn namespace(name: &str) -> Option<PathBuf> {
