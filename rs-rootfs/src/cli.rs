@@ -39,7 +39,11 @@ const UNPACK: chain::Tool = TOOL.operands_anywhere();
 
 /// Puts the configured `default-source` before a DIR that stands alone.
 fn with_default_source(mut words: Vec<OsString>) -> Result<Vec<OsString>, Error> {
-    let takes_value = |word: &OsString| ["--platform", "--max-size", "--jobs"].iter().any(|option| word == option);
+    // An abbreviation too: one that is ambiguous is refused anyway.
+    let takes_value = |word: &OsString| {
+        let all = ["--platform", "--max-size", "--jobs"];
+        word.len() > 2 && all.iter().any(|option| option.as_bytes().starts_with(word.as_encoded_bytes()))
+    };
     let mut operands = Vec::new();
     let mut options = true;
     for (at, word) in words.iter().enumerate() {

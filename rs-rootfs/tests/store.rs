@@ -222,8 +222,10 @@ fn settings() {
     // A DIR alone gets the source that is set.
     assert_eq!(stage.run(["unpack", "--max-size", "1G", &stage.join("out").display().to_string()]).status, 125);
     assert_eq!(set("default-source", "/nonexistent").status, 0);
-    let ran = stage.run(["unpack", "--max-size", "1G", &stage.join("out").display().to_string()]);
-    assert!(ran.status == 1 && ran.stderr.starts_with("rs-rootfs: /nonexistent: "), "{ran:?}");
+    for option in [["--max-size", "1G"], ["--jo", "2"]] {
+        let ran = stage.run(["unpack", option[0], option[1], &stage.join("out").display().to_string()]);
+        assert!(ran.status == 1 && ran.stderr.starts_with("rs-rootfs: /nonexistent: "), "{ran:?}");
+    }
     assert_eq!(set("default-source", "").status, 0);
     assert_eq!(set("jobs", "").status, 0);
     assert_eq!(stage.run(["config"]).stdout, "mirrors.docker.io = http://127.0.0.1:1,h:5\n");

@@ -312,6 +312,8 @@ fn host_runs() {
     assert!(ran.stdout.starts_with("0\n") && ran.stdout.contains("root:x:0:0"), "{}{}", ran.stdout, ran.stderr);
     let ran = unpack(["host:no-such-program".as_ref(), scratch.join("e").as_os_str()]);
     assert_eq!(ran.stderr, "rs-rootfs: host:no-such-program: program 'no-such-program' is not on this host\n");
+    let ran = unpack(["host:sh,/etc".as_ref(), scratch.join("e").as_os_str()]);
+    assert_eq!(ran.stderr, "rs-rootfs: host:sh,/etc: '/etc' is a folder, no program\n");
     assert!(!scratch.join("e").exists());
     let hard = run("find", [dir.as_os_str(), "-type".as_ref(), "f".as_ref(), "-links".as_ref(), "+1".as_ref()]);
     assert_eq!(hard.stdout, "");

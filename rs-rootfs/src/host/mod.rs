@@ -9,7 +9,7 @@ mod plan;
 use crate::apply::{Contents, Privilege, Unpacker};
 use crate::layout::open_regular;
 use crate::tar::{Entry, Kind};
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use plan::{Item, Plan};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -41,7 +41,9 @@ pub fn unpack(list: &OsStr, unpacker: &mut Unpacker, privilege: &Privilege) -> a
     for word in list.as_bytes().split(|b| *b == b',').map(OsStr::from_bytes).filter(|_| !list.is_empty()) {
         let program = if word.as_bytes().contains(&b'/') { Some(absolute(word)?) } else { find(word) };
         let program = program.filter(|path| path.exists());
-        plan.program(&program.with_context(|| format!("program '{}' is not on this host", shown(word)))?)?;
+        let program = program.with_context(|| format!("program '{}' is not on this host", shown(word)))?;
+        ensure!(!program.is_dir(), "'{}' is a folder, no program", shown(word));
+        plan.program(&program)?;
     }
     plan.extras()?;
     let own = match privilege {
