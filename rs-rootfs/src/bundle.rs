@@ -6,7 +6,7 @@ use crate::apply::{Privilege, Rules, Unpacker};
 use crate::document::Config;
 use crate::image::Options;
 use crate::platform::Platform;
-use crate::unpack::Unpack;
+use crate::unpack::{Opened, Unpack};
 use crate::{Error, unpack};
 use anyhow::{Context, Result, anyhow, bail};
 use chain::sys::durable::write_all_at;
@@ -78,35 +78,16 @@ fn bytes(text: &str) -> Result<u64, String> {
 /// # Errors
 /// It could not be made; nothing is left of it.
 pub fn run(bundle: &Bundle) -> Result<ExitCode, Error> {
-    chain::interrupt::catch();
-    let made = folder(&bundle.dir)?;
-    let result = bundle.fill();
-    if result.is_err() {
-        // The first cause is what is told.
-        let _ = empty(&bundle.dir);
-    }
-    if result.is_err() && made {
-        let why = "The bundle is not whole";
-        let (dir, path) = (At::Cwd, bundle.dir.as_os_str());
-        let _ = quietly(&UnlinkAt { dir, path, flags: libc::AT_REMOVEDIR, why });
-    }
-    match result {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => unpack::ended(error, &bundle.source),
-    }
+    let there = is_there(&bundle.dir)?;
+    bundle.make(there).or_else(|error| unpack::ended(error, &bundle.source))
 }
 
-/// Makes DIR, unless it is an empty folder already; says which.
-fn folder(dir: &Path) -> Result<bool> {
-    match fs::read_dir(dir) {
-        Ok(mut list) => match list.next() {
-            None => Ok(false),
-            Some(_) => bail!("cannot use {}: it is not empty", dir.display()),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            make(&MkdirAt { dir: At::Cwd, path: dir.as_os_str(), mode: 0o755, why: WHY })?;
-            Ok(true)
-        }
+/// Whether DIR is there, which must be empty then.
+fn is_there(dir: &Path) -> Result<bool> {
+    match fs::read_dir(dir).and_then(|mut list| list.next().transpose()) {
+        Ok(None) => Ok(true),
+        Ok(Some(_)) => bail!("cannot use {}: it is not empty", dir.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => bail!("cannot use {}: {}", dir.display(), crate::reason(&error)),
     }
 }
@@ -118,21 +99,47 @@ fn empty(dir: &Path) -> Result<()> {
 }
 
 impl Bundle {
-    fn fill(&self) -> Result<()> {
-        let root = self.dir.join("rootfs");
+    /// DIR, whole or not at all.
+    fn make(&self, there: bool) -> Result<ExitCode> {
+        let unpack = self.unpack();
+        // Until the source answers nothing was made, and a signal is the end.
+        let opened = unpack.open()?;
+        chain::interrupt::catch();
+        if !there {
+            make(&MkdirAt { dir: At::Cwd, path: self.dir.as_os_str(), mode: 0o755, why: WHY })?;
+        }
+        let filled = self.fill(&unpack, opened);
+        if filled.is_err() {
+            // The first cause is what is told.
+            let _ = empty(&self.dir);
+        }
+        if filled.is_err() && !there {
+            let why = "The bundle is not whole";
+            let (dir, path) = (At::Cwd, self.dir.as_os_str());
+            let _ = quietly(&UnlinkAt { dir, path, flags: libc::AT_REMOVEDIR, why });
+        }
+        filled.map(|()| ExitCode::SUCCESS)
+    }
+
+    fn unpack(&self) -> Unpack {
         let options = Options {
             platform: self.platform.clone(),
             insecure: self.insecure,
             quiet: self.quiet,
             ..Options::default()
         };
-        let unpack = Unpack::plain(self.source.clone(), root, options);
-        let image = unpack.unpack()?.config;
-        let text = serde_json::to_string_pretty(&self.config(image.as_ref())?)?;
+        Unpack::plain(self.source.clone(), self.dir.join("rootfs"), options)
+    }
+
+    fn fill(&self, unpack: &Unpack, opened: Opened) -> Result<()> {
+        let done = unpack.unpack(opened)?;
+        let text = serde_json::to_string_pretty(&self.config(done.config.as_ref())?)?;
         let path = self.dir.join("config.json");
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         let file = make(&OpenAt { dir: At::Cwd, path: path.as_os_str(), flags, mode: 0o644, why: WHY })?;
-        Ok(write_all_at(Fd { fd: file.as_fd(), path: &path }, format!("{text}\n").as_bytes(), 0)?)
+        write_all_at(Fd { fd: file.as_fd(), path: &path }, format!("{text}\n").as_bytes(), 0)?;
+        unpack.tell(&done);
+        Ok(())
     }
 
     /// What the runtime is asked for.

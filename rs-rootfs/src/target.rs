@@ -9,7 +9,7 @@ use chain::{SysError, error::strerror};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, fstat};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -58,8 +58,7 @@ impl Target {
             Ok(text) => path.parent().unwrap_or(Path::new("")).join(text),
             Err(_) => path.to_owned(),
         };
-        let cannot =
-            |errno| SysError { what: format!("cannot create directory {}", path.display()), errno, hint: None };
+        let cannot = |errno| SysError { what: cannot_make(&path), errno, hint: None };
         let Some(name) = path.file_name() else { bail!(cannot(Errno::ENOENT)) };
         let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let parent = open(above, FOLDER, Mode::empty()).map_err(cannot)?;
@@ -72,7 +71,13 @@ impl Target {
                 Err(Errno::EEXIST) => continue,
                 Err(errno) => bail!(cannot(errno)),
             }
-            let root = openat(&parent, built.as_os_str(), FOLDER | OFlag::O_NOFOLLOW, Mode::empty()).map_err(cannot)?;
+            let root = match open_built(&parent, &built) {
+                Ok(root) => root,
+                Err(error) => {
+                    remove_built(dir, &built);
+                    return Err(error.context(cannot_make(&path)));
+                }
+            };
             let how = How::Made { parent, name: name.to_owned(), built };
             return Ok(Self { path, root, how, whole: false });
         }
@@ -116,26 +121,27 @@ impl Target {
         }
     }
 
-    /// It is whole: it gets its name.
-    pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
-        self.rename()?;
-        self.whole = true;
-        Ok(())
-    }
-
-    fn rename(&self) -> anyhow::Result<()> {
+    /// It is whole: it gets its name. It still goes if it is not
+    /// [kept](Self::keep).
+    pub(crate) fn rename(&mut self) -> anyhow::Result<()> {
         let How::Made { parent, name, built } = &self.how else { return Ok(()) };
         let dir = At::In(Fd { fd: parent.as_fd(), path: self.above() });
         let call = |flags| Rename { dir, from: built, to: name, flags };
         match sys::quietly(&call(libc::RENAME_NOREPLACE)) {
-            Ok(()) => Ok(()),
+            Ok(()) => {}
             // Not every file system has the flag.
-            Err(Errno::EINVAL) => Ok(sys::make(&call(0))?),
-            Err(errno) => {
-                Err(SysError { what: format!("cannot create directory {}", self.path.display()), errno, hint: None }
-                    .into())
-            }
+            Err(Errno::EINVAL) => sys::make(&call(0))?,
+            Err(errno) => return Err(SysError { what: cannot_make(&self.path), errno, hint: None }.into()),
         }
+        if let How::Made { name, built, .. } = &mut self.how {
+            built.clone_from(name);
+        }
+        Ok(())
+    }
+
+    /// It stays.
+    pub(crate) fn keep(mut self) {
+        self.whole = true;
     }
 }
 
@@ -147,9 +153,7 @@ impl Drop for Target {
         }
         match &self.how {
             How::Made { parent, built, .. } => {
-                let dir = At::In(Fd { fd: parent.as_fd(), path: self.above() });
-                let why = "a half of a root is worth nothing";
-                let _ = sys::quietly(&UnlinkAt { dir, path: built, flags: libc::AT_REMOVEDIR, why });
+                remove_built(At::In(Fd { fd: parent.as_fd(), path: self.above() }), built);
             }
             How::Empty(mode) => self.set_mode(*mode),
             How::Over => {}
@@ -157,11 +161,32 @@ impl Drop for Target {
     }
 }
 
+/// Opens what was just made.
+fn open_built(parent: &OwnedFd, built: &OsStr) -> anyhow::Result<OwnedFd> {
+    let root = openat(parent, built, FOLDER | OFlag::O_NOFOLLOW, Mode::empty())
+        .map_err(|errno| anyhow::anyhow!("{}", strerror(errno)))?;
+    Ok(root)
+}
+
+fn remove_built(dir: At<'_>, built: &OsStr) {
+    let why = "a half of a root is worth nothing";
+    let _ = sys::quietly(&UnlinkAt { dir, path: built, flags: libc::AT_REMOVEDIR, why });
+}
+
+fn cannot_make(path: &Path) -> String {
+    format!("cannot create directory {}", path.display())
+}
+
 fn is_empty(root: &OwnedFd, path: &Path) -> anyhow::Result<bool> {
     let cannot = |errno| SysError { what: format!("cannot read {}", path.display()), errno, hint: None };
     let fd =
         openat(root, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(cannot)?;
     let mut entries = nix::dir::Dir::from_fd(fd).map_err(cannot)?;
-    let others = |name: &[u8]| !matches!(name, b"." | b"..");
-    Ok(!entries.iter().flatten().any(|entry| others(entry.file_name().to_bytes())))
+    for entry in entries.iter() {
+        // One that cannot be read is not skipped: it would come again and again.
+        if !matches!(entry.map_err(cannot)?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -9,9 +9,11 @@ use crate::source::{self, Source};
 use crate::stream::Input;
 use crate::tar::Reader;
 use crate::target::Target;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use chain::child::{End, end_like};
+use chain::error::strerror;
 use clap::{Parser, ValueHint};
+use serde_json::json;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,6 +83,13 @@ fn jobs(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A source that can be unpacked.
+pub(crate) struct Opened {
+    source: Source,
+    image: Option<Image>,
+    privilege: Privilege,
+}
+
 /// What was done.
 #[derive(Default)]
 pub(crate) struct Done {
@@ -97,8 +106,11 @@ pub(crate) struct Done {
 /// # Errors
 /// It could not be unpacked; nothing is left of it.
 pub fn run(unpack: &Unpack) -> Result<ExitCode, Error> {
-    match unpack.unpack() {
-        Ok(done) => unpack.tell(&done),
+    match unpack.open().and_then(|opened| unpack.unpack(opened)) {
+        Ok(done) => {
+            unpack.tell(&done);
+            Ok(ExitCode::SUCCESS)
+        }
         // A call that a signal cut short may have failed in words of its own.
         Err(error) => ended(error, &unpack.source),
     }
@@ -144,11 +156,12 @@ impl Unpack {
         }
     }
 
-    /// Does it.
+    /// Opens the source, which may take its time: a signal ends the program,
+    /// as nothing was made yet.
     ///
     /// # Errors
-    /// It could not be unpacked; nothing is left of it.
-    pub(crate) fn unpack(&self) -> anyhow::Result<Done> {
+    /// It is not there, or is no image.
+    pub(crate) fn open(&self) -> anyhow::Result<Opened> {
         let options = self.options()?;
         if self.userns {
             crate::userns::enter()?;
@@ -159,6 +172,15 @@ impl Unpack {
             Source::Host(_) => None,
             _ => Some(source::open(&source, &options)?),
         };
+        Ok(Opened { source, image, privilege })
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// It could not be unpacked; nothing is left of it.
+    pub(crate) fn unpack(&self, opened: Opened) -> anyhow::Result<Done> {
+        let Opened { source, image, privilege } = opened;
         // From here on there is something to clean up.
         chain::interrupt::catch();
         let mut target = Target::prepare(&self.dir, self.force)?;
@@ -171,29 +193,45 @@ impl Unpack {
                 None => crate::config::get("max-size")?.as_deref().and_then(crate::config::bytes),
             },
         };
-        let owner = privilege.owner(0, 0).ok().flatten();
         let mut unpacker = Unpacker::new(target.root()?, target.path(), privilege.clone(), rules)?;
         let made = match (image, &source) {
             (Some(image), _) => self.layers(image, &mut unpacker),
             (None, Source::Host(list)) => host::unpack(list, &mut unpacker, &privilege).map(|()| Done::default()),
             (None, _) => Ok(Done::default()),
         };
-        let done = made.and_then(|done| {
-            if let Some((mode, ours)) = target.mode() {
-                unpacker.describe_root(mode, owner.filter(|_| ours));
-            }
-            unpacker.finish()?;
-            if self.strict && !unpacker.notes().is_empty() {
-                bail!("{}", unpacker.notes());
-            }
-            target.finish()?;
-            Ok(done)
-        });
-        if done.is_err() {
+        let done = made.and_then(|done| self.finish(done, &mut unpacker, &mut target, &privilege));
+        match done {
+            Ok(_) => target.keep(),
             // The first cause is what is told.
-            let _ = unpacker.undo();
+            Err(_) => drop(unpacker.undo()),
         }
-        done.map(|done| Done { notes: *unpacker.notes(), bytes: unpacker.written(), ..done })
+        done
+    }
+
+    /// Everything is there: what is left to do is done, and told.
+    fn finish(
+        &self,
+        done: Done,
+        unpacker: &mut Unpacker,
+        target: &mut Target,
+        privilege: &Privilege,
+    ) -> anyhow::Result<Done> {
+        if let Some((mode, ours)) = target.mode() {
+            let owner = privilege.owner(0, 0).ok().flatten();
+            unpacker.describe_root(mode, owner.filter(|_| ours));
+        }
+        unpacker.finish()?;
+        if self.strict && !unpacker.notes().is_empty() {
+            bail!("{}", unpacker.notes());
+        }
+        target.rename()?;
+        let done = Done { notes: *unpacker.notes(), bytes: unpacker.written(), ..done };
+        if self.json {
+            let line = json!({ "id": done.id, "layers": done.layers, "bytes": done.bytes });
+            chain::output::write_stdout(format!("{line}\n").as_bytes())
+                .map_err(|errno| anyhow!("cannot write to standard output: {}", strerror(errno)))?;
+        }
+        Ok(done)
     }
 
     fn layers(&self, image: Image, unpacker: &mut Unpacker) -> anyhow::Result<Done> {
@@ -208,15 +246,10 @@ impl Unpack {
         Ok(Done { config, id, layers, bytes: 0, notes: Notes::default() })
     }
 
-    /// The summary on standard error, the result on standard output.
-    fn tell(&self, done: &Done) -> Result<ExitCode, Error> {
+    /// What was not kept, in one line.
+    pub(crate) fn tell(&self, done: &Done) {
         if !done.notes.is_empty() && !self.quiet {
             chain::say(&done.notes.to_string());
         }
-        if self.json {
-            let line = serde_json::json!({ "id": done.id, "layers": done.layers, "bytes": done.bytes });
-            chain::output::print(&format!("{line}\n"), 1).map_err(anyhow::Error::from)?;
-        }
-        Ok(ExitCode::SUCCESS)
     }
 }

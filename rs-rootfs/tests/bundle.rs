@@ -1,8 +1,11 @@
 //! Bundles, run by the runtimes they are for.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
-use chain::testing::{Scratch, bin, inject, needs, run};
+use chain::testing::{Ran, Scratch, bin, inject, needs, run, sh};
+use nix::sys::signal::{Signal, kill};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const REPORT: &str = "id -u; id -g; hostname; while read -r line; do echo map $line; done </proc/self/uid_map; \
     echo pids /proc/[0-9]*; while read -r k v; do case $k in CapBnd:|CapEff:) echo $k $v;; esac; done </proc/self/status; \
@@ -75,4 +78,42 @@ fn what_cannot_be_made_leaves_nothing() {
     let ran = run(bin("rs-rootfs"), ["bundle", "host:", "/usr"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (1, "rs-rootfs: cannot use /usr: it is not empty\n"));
     assert_eq!(run(bin("rs-rootfs"), ["bundle", "host:"]).status, 125);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_source() {
+    let scratch = Scratch::new();
+    // A pipe that nobody writes to.
+    assert_eq!(run("mkfifo", [scratch.join("pipe")]).status, 0);
+    let mut command = Command::new(bin("rs-rootfs"));
+    command.arg("bundle").args([scratch.join("pipe"), scratch.join("b")]).stderr(Stdio::piped());
+    let child = command.spawn().expect("it starts");
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid")), Signal::SIGTERM).expect("it runs");
+    let end = std::thread::spawn(move || Ran::from(child.wait_with_output().expect("it ends")));
+    while !end.is_finished() && begun.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Whoever still waits for the pipe is let go.
+    let _ = sh(Path::new("/"), &format!("timeout 1 sh -c ': >{}'", scratch.join("pipe").display()));
+    let ran = end.join().expect("no panic");
+    assert_eq!(ran.status, 128 + Signal::SIGTERM as i32, "{ran:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(!scratch.join("b").exists());
+}
+
+#[test]
+fn what_was_not_kept_is_told() {
+    needs!("root", "setpriv");
+    let scratch = Scratch::new();
+    let script = "cd $D && mkdir t && printf x >t/f && tar --owner=7 -cf t.tar -C t . && chown 65534 . || exit
+        for quiet in '' --quiet; do
+            setpriv --reuid=65534 --regid=65534 --clear-groups -- $R bundle $quiet t.tar b$quiet; ls b$quiet; done";
+    let set = format!("D={}; R={};", scratch.path().display(), bin("rs-rootfs").display());
+    let ran = sh(Path::new("/"), &format!("{set} {script}"));
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("config.json\nrootfs\n".repeat(2).as_str(), "rs-rootfs: 2 owners not kept\n")
+    );
 }
