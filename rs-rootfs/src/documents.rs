@@ -22,6 +22,7 @@ const CALLS: &[(&str, &str)] = &[
     ("fsetxattr", "sets extended attributes"),
     ("lsetxattr", "sets those of links and nodes"),
     ("fremovexattr", "removes those that a lower layer gave a folder"),
+    ("lremovexattr", "removes access lists that come from the folder around"),
     ("utimensat", "sets times, last of all"),
     ("unlinkat", "removes what is in the way, what a whiteout names, and all after a failure"),
     ("renameat2", "gives the whole tree its name"),

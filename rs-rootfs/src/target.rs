@@ -1,5 +1,6 @@
 //! DIR: found empty or made, and made to appear whole or not at all.
 
+use crate::apply::{has_default_list, take_lists};
 use anyhow::{Context, bail, ensure};
 use chain::sys;
 use chain::sys::durable::Rename;
@@ -161,10 +162,14 @@ impl Drop for Target {
     }
 }
 
-/// Opens what was just made.
+/// Opens what was just made, and takes from it what it was handed down: it is
+/// the root of a file system, not a part of the folder around it.
 fn open_built(parent: &OwnedFd, built: &OsStr) -> anyhow::Result<OwnedFd> {
     let root = openat(parent, built, FOLDER | OFlag::O_NOFOLLOW, Mode::empty())
         .map_err(|errno| anyhow::anyhow!("{}", strerror(errno)))?;
+    if has_default_list(&root) {
+        take_lists(&root)?;
+    }
     Ok(root)
 }
 

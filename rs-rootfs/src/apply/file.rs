@@ -1,6 +1,6 @@
 //! Regular files.
 
-use super::tree::{Id, Tree};
+use super::tree::{Id, Tree, disinherit_file};
 use super::writer::{self, Empty, Task};
 use super::{Contents, Privilege, Unpacker};
 use crate::tar::{Entry, Reader};
@@ -18,6 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 const NEW: i32 = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+
+/// The owner that the kernel gives; `None`: that is not known.
+type Given = Option<(u32, u32)>;
 
 /// What cannot be set here and was never promised.
 const REFUSED_ATTRIBUTE: [Errno; 4] = [Errno::ENOTSUP, Errno::E2BIG, Errno::ENOSPC, Errno::EINVAL];
@@ -71,7 +74,7 @@ impl Unpacker {
         self.within_limit(entry)?;
         let owner = self.owner(entry)?;
         let (fd, given) = self.new_file(parent, name, entry.mode & 0o777)?;
-        let owner = owner.filter(|owner| *owner != given);
+        let owner = owner.filter(|owner| Some(*owner) != given);
         let file = Fd { fd: fd.as_fd(), path: Path::new(OsStr::from_bytes(&entry.path)) };
         match contents {
             Contents::Archive(reader) if self.aside && owner.is_none() && is_plain(entry) => {
@@ -93,15 +96,24 @@ impl Unpacker {
         }
     }
 
-    /// Makes a file that was not there; gives the owner that it has, too.
-    pub(super) fn new_file(&mut self, parent: Id, name: &[u8], mode: u32) -> anyhow::Result<(OwnedFd, (u32, u32))> {
+    /// Makes a file that was not there; gives the owner that it has, too, if
+    /// that is known.
+    pub(super) fn new_file(&mut self, parent: Id, name: &[u8], mode: u32) -> anyhow::Result<(OwnedFd, Given)> {
         let fd = self.in_place::<OpenAt<'_>>(parent, name, |tree: &Tree, slot| {
             let why = "a new file, never one that is there: that could be a link, a pipe, another name of something";
             let call = OpenAt { dir: tree.at(slot), path: OsStr::from_bytes(name), flags: NEW, mode, why };
             made(&call)
         })?;
         let slot = self.tree.open(parent)?;
-        Ok((fd, (self.own.0, self.tree.gid(slot).0)))
+        if self.tree.heritage(slot).list {
+            disinherit_file(Fd { fd: fd.as_fd(), path: Path::new(OsStr::from_bytes(name)) }, mode)?;
+        }
+        Ok((fd, self.given(slot)))
+    }
+
+    /// The owner of what is made in `slot`.
+    pub(super) fn given(&self, slot: usize) -> Given {
+        self.tree.heritage(slot).gid.map(|gid| (self.own.0, gid))
     }
 
     fn data(&mut self, file: Fd<'_>, reader: &mut Reader<'_>) -> anyhow::Result<()> {

@@ -1,13 +1,13 @@
 //! What folders are given when everything in them is there.
 
 use super::Unpacker;
-use super::tree::{Id, ROOT, Record, error, open_folder};
+use super::tree::{Attributes, Before, Id, ROOT, Record, error, open_folder};
 use chain::sys;
 use chain::sys::file::Fd;
 use chain::sys::inode::{Fchmod, Fchown, On, SetTime};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::fstat;
+use nix::sys::stat::{FileStat, fstat};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -22,12 +22,29 @@ impl Unpacker {
         self.writer.finish()?;
         for id in self.tree.recorded() {
             crate::interrupted()?;
-            let Some(record) = self.tree.node_mut(id).record.take() else { continue };
+            let Some((record, lists)) = self.tree.take_record(id) else { continue };
             let path = self.tree.path(id);
             let fd = self.reopen(id).map_err(|errno| error("cannot open", &path, errno))?;
-            self.give(Fd { fd: fd.as_fd(), path: &path }, &record)?;
+            let about = fstat(&fd).map_err(|errno| error("cannot look at", &path, errno))?;
+            self.give(Fd { fd: fd.as_fd(), path: &path }, &about, &record, &lists)?;
         }
         Ok(())
+    }
+
+    /// Gives folders that were there before what they had, as far as that is
+    /// possible.
+    pub(super) fn restore(&mut self) {
+        for (id, Before { record, attributes }) in self.tree.changed() {
+            let path = self.tree.path(id);
+            let Ok(fd) = self.reopen(id) else { continue };
+            let folder = Fd { fd: fd.as_fd(), path: &path };
+            if attributes.is_some() {
+                let _ = self.remove_attributes(folder);
+            }
+            if let Ok(about) = fstat(&fd) {
+                let _ = self.give(folder, &about, &record, &attributes.unwrap_or_default());
+            }
+        }
     }
 
     fn reopen(&mut self, id: Id) -> Result<OwnedFd, Errno> {
@@ -39,20 +56,25 @@ impl Unpacker {
         open_folder(self.tree.fd(slot), OsStr::from_bytes(&name).as_bytes(), OFlag::O_RDONLY)
     }
 
-    fn give(&mut self, folder: Fd<'_>, record: &Record) -> anyhow::Result<()> {
-        let about = fstat(folder.fd).map_err(|errno| error("cannot look at", folder.path, errno))?;
-        if let Some((uid, gid)) = record.owner
+    fn give(
+        &mut self,
+        folder: Fd<'_>,
+        about: &FileStat,
+        record: &Record,
+        attributes: &Attributes,
+    ) -> anyhow::Result<()> {
+        if let Some((uid, gid)) = record.owner()
             && (about.st_uid, about.st_gid) != (uid, gid)
         {
             sys::make(&Fchown { fd: folder, uid, gid })?;
         }
-        if about.st_mode & 0o7777 != record.mode {
-            sys::make(&Fchmod { fd: folder, mode: record.mode })?;
+        if about.st_mode & 0o7777 != record.mode() {
+            sys::make(&Fchmod { fd: folder, mode: record.mode() })?;
         }
-        for (name, value) in &record.lists {
+        for (name, value) in attributes {
             self.attribute(folder, name, value)?;
         }
-        if let Some(time) = record.mtime {
+        if let Some(time) = record.mtime() {
             sys::make(&SetTime { on: On::Open(folder), time })?;
         }
         Ok(())

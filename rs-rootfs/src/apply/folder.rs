@@ -2,21 +2,21 @@
 
 use super::Unpacker;
 use super::file::{Attribute, made};
-use super::tree::{self, Id, Missing, Record, error, open_folder};
+use super::tree::{self, Attributes, Id, Missing, Record, error, open_folder};
 use crate::tar::Entry;
-use anyhow::bail;
 use chain::sys;
 use chain::sys::file::{Fd, MkdirAt};
 use chain::sys::xattr::RemoveAttribute;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::fstat;
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-/// The most bytes of access lists that may wait for the end: more than any
-/// file system has, less than would hurt.
-const MAX_WAITING: usize = 8 << 20;
+/// No value of an attribute and no list of their names is longer
+/// (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
+const MAX_ATTRIBUTE: usize = 1 << 16;
 
 impl Unpacker {
     pub(super) fn folder(&mut self, parent: Id, name: &[u8], entry: &Entry) -> anyhow::Result<()> {
@@ -35,22 +35,23 @@ impl Unpacker {
     /// to stay. Nothing locks us out until the end.
     fn new_folder(&mut self, parent: Id, name: &[u8], mode: u32) -> anyhow::Result<Option<Id>> {
         let slot = self.tree.open(parent)?;
+        let mode = mode & 0o777 | 0o700;
         let call = |tree: &tree::Tree, slot| {
             let why = "a folder of the archive; who may enter it is set when everything is in it";
-            let mode = mode & 0o777 | 0o700;
             made(&MkdirAt { dir: tree.at(slot), path: OsStr::from_bytes(name), mode, why })
         };
         match call(&self.tree, slot) {
-            Ok(()) => return Ok(Some(self.tree.add(parent, name, true))),
+            Ok(()) => return self.tree.made(parent, slot, name, mode).map(Some),
             Err((Errno::EEXIST, _)) => {}
             Err((_, error)) => return Err(error.into()),
         }
         match self.tree.enter(slot, name) {
-            Ok(_) => return Ok(Some(self.tree.add(parent, name, false))),
-            Err(errno @ Errno::EXDEV) => {
+            Ok((fd, about)) => return Ok(Some(self.tree.found(parent, slot, name, fd, &about))),
+            // Something else has the name.
+            Err(Errno::ENOTDIR | Errno::ELOOP) => {}
+            Err(errno) => {
                 return Err(error("cannot enter", self.tree.path(parent).join(OsStr::from_bytes(name)), errno));
             }
-            Err(_) => {}
         }
         if self.rules.keep_dirlinks && self.leads_to_folder(parent, name)? {
             return Ok(None);
@@ -58,14 +59,18 @@ impl Unpacker {
         self.remove(parent, name)?;
         let slot = self.tree.open(parent)?;
         call(&self.tree, slot).map_err(|(_, error)| error)?;
-        Ok(Some(self.tree.add(parent, name, true)))
+        self.tree.made(parent, slot, name, mode).map(Some)
     }
 
     /// Whether `name` is a link that leads to a folder inside DIR.
     fn leads_to_folder(&mut self, parent: Id, name: &[u8]) -> anyhow::Result<bool> {
         let slot = self.tree.open(parent)?;
-        if readlinkat(self.tree.fd(slot), name).is_err() {
-            return Ok(false);
+        match readlinkat(self.tree.fd(slot), name) {
+            Ok(_) => {}
+            Err(Errno::EINVAL) => return Ok(false),
+            Err(errno) => {
+                return Err(error("cannot read", self.tree.path(parent).join(OsStr::from_bytes(name)), errno));
+            }
         }
         let mut above = Vec::new();
         let mut id = parent;
@@ -86,21 +91,18 @@ impl Unpacker {
         if self.tree.node(id).attributes || !entry.attributes.is_empty() {
             lists = self.set_attributes(id, entry)?;
         }
-        let record = Record { mode: entry.mode, owner, mtime: Some(entry.mtime), lists };
-        if let Some(old) = self.tree.node_mut(id).record.replace(record) {
-            self.waiting -= weight(&old.lists);
-        }
-        Ok(())
+        self.tree.record(id, Record::new(entry.mode, owner, Some(entry.mtime)), lists)
     }
 
     /// Replaces the attributes of a folder; gives those that must wait.
-    fn set_attributes(&mut self, id: Id, entry: &Entry) -> anyhow::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    fn set_attributes(&mut self, id: Id, entry: &Entry) -> anyhow::Result<Attributes> {
         let slot = self.tree.open(id)?;
         let path = self.tree.path(id);
         let fd = open_folder(self.tree.fd(slot), b".", OFlag::O_RDONLY)
             .map_err(|errno| error("cannot open", &path, errno))?;
         let folder = Fd { fd: fd.as_fd(), path: &path };
         if self.tree.node(id).attributes {
+            self.remember_attributes(id, folder)?;
             self.remove_attributes(folder)?;
         }
         let (lists, rest): (Vec<_>, Vec<_>) =
@@ -109,28 +111,50 @@ impl Unpacker {
             self.attribute(folder, name, value)?;
         }
         self.tree.node_mut(id).attributes = !entry.attributes.is_empty();
-        let lists: Vec<(Vec<u8>, Vec<u8>)> = lists.into_iter().cloned().collect();
-        self.waiting += weight(&lists);
-        if self.waiting > MAX_WAITING {
-            bail!("too many access lists of folders");
+        Ok(lists.into_iter().cloned().collect())
+    }
+
+    /// A folder that was there, and is about to be changed, gets them and all
+    /// else back if this run fails.
+    fn remember_attributes(&mut self, id: Id, folder: Fd<'_>) -> anyhow::Result<()> {
+        if self.tree.node(id).made {
+            return Ok(());
         }
-        Ok(lists)
+        let about = fstat(folder.fd).map_err(|errno| error("cannot look at", folder.path, errno))?;
+        self.tree.remember(id, &about);
+        let mut value = vec![0; MAX_ATTRIBUTE];
+        let read = |name: Vec<u8>| {
+            let length = rustix::fs::fgetxattr(folder.fd, &name, &mut value)?;
+            Ok((name, value[..length].to_vec()))
+        };
+        let attributes: rustix::io::Result<_> = self.attributes(folder)?.into_iter().map(read).collect();
+        let attributes =
+            attributes.map_err(|errno| error("cannot read the attributes of", folder.path, number(errno)))?;
+        self.tree.remember_attributes(id, attributes);
+        Ok(())
+    }
+
+    /// The names of those attributes that an archive could give.
+    fn attributes(&self, folder: Fd<'_>) -> anyhow::Result<Vec<Vec<u8>>> {
+        let mut names = vec![0; MAX_ATTRIBUTE];
+        let length = match rustix::fs::flistxattr(folder.fd, &mut names) {
+            Ok(length) => length,
+            Err(rustix::io::Errno::NOTSUP) => 0,
+            Err(errno) => return Err(error("cannot read the attributes of", folder.path, number(errno))),
+        };
+        let ours = |name: &&[u8]| !name.is_empty() && Attribute::of(name, self.tree.privilege()) == Attribute::Set;
+        Ok(names[..length].split(|b| *b == 0).filter(ours).map(<[u8]>::to_vec).collect())
     }
 
     /// Removes the attributes that an older layer gave.
-    fn remove_attributes(&mut self, folder: Fd<'_>) -> anyhow::Result<()> {
-        let mut names = vec![0; 1 << 16];
-        let Ok(length) = rustix::fs::flistxattr(folder.fd, &mut names) else { return Ok(()) };
-        for name in names[..length].split(|b| *b == 0) {
-            let ours = !name.is_empty() && Attribute::of(name, self.tree.privilege()) == Attribute::Set;
-            if ours {
-                sys::make(&RemoveAttribute { fd: folder, name: OsStr::from_bytes(name) })?;
-            }
+    pub(super) fn remove_attributes(&mut self, folder: Fd<'_>) -> anyhow::Result<()> {
+        for name in self.attributes(folder)? {
+            sys::make(&RemoveAttribute { fd: folder, name: OsStr::from_bytes(&name) })?;
         }
         Ok(())
     }
 }
 
-fn weight(lists: &[(Vec<u8>, Vec<u8>)]) -> usize {
-    lists.iter().map(|(name, value)| name.len() + value.len()).sum()
+fn number(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
 }

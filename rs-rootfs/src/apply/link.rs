@@ -16,6 +16,17 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// Refuses a hard link that is below its own target, before a folder is made
+/// of that.
+pub(super) fn refuse_below(entry: &Entry) -> anyhow::Result<()> {
+    let target = || format!("its target {}", Shown(&entry.link));
+    let (path, link) = (parts(&entry.path)?, parts(&entry.link).with_context(target)?);
+    if !link.is_empty() && path.len() > link.len() && path.starts_with(&link) {
+        bail!("{} is above it", target());
+    }
+    Ok(())
+}
+
 impl Unpacker {
     /// A symbolic link; its text is kept byte for byte, wherever it leads.
     pub(super) fn link(&mut self, parent: Id, name: &[u8], entry: &Entry) -> anyhow::Result<()> {
@@ -43,6 +54,9 @@ impl Unpacker {
                 Ok(_) => Ok(()),
                 Err(_) => Err(tree::missing(&target())),
             };
+        }
+        if self.tree.child(parent, name).is_some_and(|folder| self.tree.is_within(from, folder)) {
+            bail!("{} is below itself", target());
         }
         let slot = self.tree.open(from)?;
         let fd = self.tree.fd(slot).try_clone().map_err(|error| anyhow::anyhow!("{}", crate::reason(&error)))?;
@@ -87,7 +101,13 @@ impl Unpacker {
             refused.set(matches!(result, Err((Errno::EPERM, _))));
             result
         });
-        if refused.get() && entry.kind != Kind::Pipe { Ok(false) } else { result.map(|()| true) }
+        if refused.get() && entry.kind != Kind::Pipe {
+            return Ok(false);
+        }
+        result?;
+        let slot = self.tree.open(parent)?;
+        self.tree.disinherit(slot, name, mode & 0o777)?;
+        Ok(true)
     }
 
     /// What [`dress`](Self::dress) does, for what is not opened.
@@ -101,8 +121,7 @@ impl Unpacker {
     ) -> anyhow::Result<()> {
         let slot = self.tree.open(parent)?;
         let (dir, path) = (self.tree.at(slot), OsStr::from_bytes(name));
-        let given = (self.own.0, self.tree.gid(slot).0);
-        if let Some((uid, gid)) = owner.filter(|owner| *owner != given) {
+        if let Some((uid, gid)) = owner.filter(|owner| Some(*owner) != self.given(slot)) {
             let why = "the archive says whose it is, by number: names mean other ids on other machines";
             sys::make(&FchownAt { dir, path, uid, gid, flags: libc::AT_SYMLINK_NOFOLLOW, why })?;
         }

@@ -21,17 +21,16 @@ mod writer;
 pub use ids::Privilege;
 pub(crate) use name::{MAX_NAME, MAX_PART, parts};
 pub use notes::Notes;
+pub(crate) use tree::{has_default_list, take_lists};
 
 use crate::tar::{Entry, Kind, Reader};
 use anyhow::{Context, bail};
 use chain::sys;
-use chain::sys::file::{At, FchmodAt};
 use chain::sys::process::Umask;
 use name::Shown;
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use tree::{Id, Missing, ROOT, Record, Tree};
 use whiteout::Meaning;
@@ -80,8 +79,6 @@ pub struct Unpacker {
     /// The folder that the last name was in: most share it with the one before.
     last: Option<(Vec<u8>, Id)>,
     own: (u32, u32),
-    /// Bytes of access lists that wait for the end.
-    waiting: usize,
     /// Ways of copying that the file systems turned out not to have.
     copying: copy::Ways,
     writer: writer::Writer,
@@ -108,7 +105,6 @@ impl Unpacker {
             written: 0,
             last: None,
             own: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
-            waiting: 0,
             copying: copy::Ways::default(),
             writer: writer::Writer::default(),
             aside: writer::Writer::helps(),
@@ -143,6 +139,9 @@ impl Unpacker {
     /// # Errors
     /// It cannot be made, or must not.
     pub fn make(&mut self, entry: &Entry, contents: Contents<'_, '_>) -> anyhow::Result<()> {
+        if entry.kind == Kind::HardLink {
+            link::refuse_below(entry)?;
+        }
         let Some((parent, name)) = self.place(entry)? else { return Ok(()) };
         self.tree.touch(parent, self.layer);
         match entry.kind {
@@ -263,7 +262,8 @@ impl Unpacker {
         &self.notes
     }
 
-    /// Removes what this run made; DIR itself stays.
+    /// Removes what this run made; DIR itself stays, and gets back what it had,
+    /// as do folders in it.
     ///
     /// # Errors
     /// Something cannot be removed.
@@ -271,20 +271,19 @@ impl Unpacker {
         self.tree.shut();
         let path = self.tree.path(ROOT);
         if *self.tree.privilege() == Privilege::User {
-            // It may have its own mode already; it is open without permissions.
-            let open = format!("/proc/self/fd/{}", self.tree.fd(0).as_raw_fd());
-            let why = "nobody empties a folder that cannot be written";
-            let _ = sys::quietly(&FchmodAt { dir: At::Cwd, path: OsStr::new(&open), mode: 0o700, why });
+            // It may have its own mode already.
+            self.tree.open_root(0o700, "nobody empties a folder that cannot be written");
         }
         let fd = tree::open_folder(self.tree.fd(0), b".", nix::fcntl::OFlag::O_RDONLY)
             .map_err(|errno| tree::error("cannot read", &path, errno))?;
         let what = if self.rules.over { remove::What::ThisRun } else { remove::What::All };
-        self.empty(fd, &path, Some(ROOT), what)
+        let emptied = self.empty(fd, &path, Some(ROOT), what);
+        self.restore();
+        emptied
     }
 
     /// What DIR is given when no entry describes it.
     pub fn describe_root(&mut self, mode: u32, owner: Option<(u32, u32)>) {
-        let record = Record { mode, owner, ..Record::default() };
-        self.tree.node_mut(ROOT).record.get_or_insert(record);
+        self.tree.record_if_none(ROOT, Record::new(mode, owner, None));
     }
 }

@@ -5,8 +5,15 @@
 //! to be a folder stays known until this process removes it; about two
 //! hundred of them stay open.
 
+mod before;
+mod inherit;
+mod record;
 mod walk;
 
+pub(super) use before::Before;
+pub(super) use inherit::{Heritage, disinherit_file};
+pub(crate) use inherit::{has_default_list, take_lists};
+pub(super) use record::{Attributes, Record};
 pub(super) use walk::Missing;
 
 use super::ids::Privilege;
@@ -16,6 +23,7 @@ use hashbrown::HashTable;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -35,8 +43,7 @@ const CLOSED: u16 = u16::MAX;
 pub(super) struct Node {
     pub(super) parent: Id,
     pub(super) name: Box<[u8]>,
-    pub(super) depth: u32,
-    /// Never given twice, unlike ids.
+    /// Never given twice, unlike ids; higher than that of the folder around.
     pub(super) serial: u64,
     /// The last layer that made it or something below it.
     pub(super) touched: u32,
@@ -47,26 +54,14 @@ pub(super) struct Node {
     /// Its place among the open ones.
     slot: u16,
     /// What it is to be given at the end.
-    pub(super) record: Option<Record>,
-}
-
-/// What a folder is given when everything in it is there.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Record {
-    pub(super) mode: u32,
-    pub(super) owner: Option<(u32, u32)>,
-    pub(super) mtime: Option<(i64, u32)>,
-    /// Access lists: a default one would change the modes of what is made.
-    pub(super) lists: Vec<(Vec<u8>, Vec<u8>)>,
+    record: Option<Record>,
 }
 
 /// An open folder.
 struct Open {
     fd: OwnedFd,
     path: PathBuf,
-    /// The group that the kernel gives to what is made in it.
-    gid: u32,
-    setgid: bool,
+    heritage: Heritage,
     node: Id,
     used: u64,
 }
@@ -85,6 +80,12 @@ pub(super) struct Tree {
     /// Our own group.
     gid: u32,
     privilege: Privilege,
+    /// Access lists that wait for the end: a default one would change the
+    /// modes of what is made.
+    lists: HashMap<Id, Attributes>,
+    /// How many bytes those are.
+    waiting: usize,
+    before: HashMap<Id, Before>,
 }
 
 impl Tree {
@@ -105,9 +106,14 @@ impl Tree {
             device: about.st_dev,
             gid: nix::unistd::getegid().as_raw(),
             privilege,
+            lists: HashMap::new(),
+            waiting: 0,
+            before: HashMap::new(),
         };
         tree.add(ROOT, b"", false);
         tree.attach(ROOT, root, path.to_owned(), &about);
+        tree.remember(ROOT, &about);
+        tree.unlock_root(&about);
         Ok(tree)
     }
 
@@ -140,11 +146,9 @@ impl Tree {
     /// From now on `name` in `parent` is known to be a folder.
     pub(super) fn add(&mut self, parent: Id, name: &[u8], made: bool) -> Id {
         self.serial += 1;
-        let depth = self.nodes.get(parent as usize).map_or(0, |node| node.depth + 1);
         let node = Node {
             parent,
             name: name.into(),
-            depth,
             serial: self.serial,
             touched: 0,
             made,
@@ -182,8 +186,10 @@ impl Tree {
         if slot != CLOSED {
             self.close(slot.into());
         }
+        self.take_record(id);
+        self.before.remove(&id);
         let node = self.node_mut(id);
-        (node.serial, node.name, node.record) = (0, Box::default(), None);
+        (node.serial, node.name) = (0, Box::default());
         self.free.push(id);
     }
 
@@ -206,11 +212,10 @@ impl Tree {
                 self.close(slot);
             }
         }
-        let setgid = about.st_mode & libc::S_ISGID != 0;
-        let gid = if setgid { about.st_gid } else { self.gid };
+        let heritage = self.heritage_of(id, &fd, about);
         self.clock += 1;
         self.node_mut(id).slot = u16::try_from(self.open.len()).unwrap_or(CLOSED);
-        self.open.push(Open { fd, path, gid, setgid, node: id, used: self.clock });
+        self.open.push(Open { fd, path, heritage, node: id, used: self.clock });
     }
 
     /// Closes all but DIR: what comes now needs descriptors of its own.
@@ -257,9 +262,9 @@ impl Tree {
         &self.open[slot].fd
     }
 
-    /// The group that files get in it, and whether folders inherit it.
-    pub(super) fn gid(&self, slot: usize) -> (u32, bool) {
-        (self.open[slot].gid, self.open[slot].setgid)
+    /// What it hands down to what is made in it.
+    pub(super) fn heritage(&self, slot: usize) -> Heritage {
+        self.open[slot].heritage
     }
 
     /// Opens the folder `name` in the open one: no link, no other mount.
@@ -295,13 +300,12 @@ impl Tree {
         }
     }
 
-    /// The folders that are to be given something, the deepest first.
-    pub(super) fn recorded(&self) -> Vec<Id> {
-        let all = 0..Id::try_from(self.nodes.len()).unwrap_or(Id::MAX);
-        let mut found: Vec<Id> =
-            all.filter(|id| self.node(*id).serial != 0 && self.node(*id).record.is_some()).collect();
-        found.sort_unstable_by_key(|id| (std::cmp::Reverse(self.node(*id).depth), self.node(*id).parent, *id));
-        found
+    /// Whether `id` is `folder`, or somewhere below it.
+    pub(super) fn is_within(&self, mut id: Id, folder: Id) -> bool {
+        while id != folder && id != ROOT {
+            id = self.node(id).parent;
+        }
+        id == folder
     }
 
     /// The path of `id` below DIR, for messages.

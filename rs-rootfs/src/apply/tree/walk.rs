@@ -3,7 +3,7 @@
 use super::{Id, ROOT, Record, Tree, error};
 use anyhow::bail;
 use chain::sys;
-use chain::sys::file::{FchmodAt, FchownAt, MkdirAt, UnlinkAt};
+use chain::sys::file::{FchownAt, MkdirAt, UnlinkAt};
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 use nix::sys::stat::FileStat;
@@ -98,11 +98,19 @@ impl Tree {
 
     /// Keeps a folder that was there before. One that would have locked us
     /// out gets its mode back at the end.
-    fn found(&mut self, parent: Id, slot: usize, name: &[u8], fd: OwnedFd, about: &FileStat) -> Id {
+    pub(in crate::apply) fn found(
+        &mut self,
+        parent: Id,
+        slot: usize,
+        name: &[u8],
+        fd: OwnedFd,
+        about: &FileStat,
+    ) -> Id {
         let path = self.open[slot].path.join(OsStr::from_bytes(name));
         let id = self.add(parent, name, false);
         if self.locks_out(about) {
-            self.node_mut(id).record = Some(Record { mode: about.st_mode & 0o7777, ..Record::default() });
+            self.remember(id, about);
+            self.record_if_none(id, Record::new(about.st_mode, None, None));
         }
         self.attach(id, fd, path, about);
         id
@@ -117,8 +125,10 @@ impl Tree {
             mode: 0o755,
             why: "the archive has no entry for this folder, only for what is in it",
         })?;
-        let (gid, setgid) = self.gid(slot);
-        if let Ok(Some((uid, gid))) = self.privilege.owner(0, 0).map(|owner| owner.filter(|(_, root)| *root != gid)) {
+        let given = self.heritage(slot).gid;
+        if let Ok(Some((uid, gid))) =
+            self.privilege.owner(0, 0).map(|owner| owner.filter(|(_, root)| Some(*root) != given))
+        {
             let flags = libc::AT_SYMLINK_NOFOLLOW;
             sys::make(&FchownAt {
                 dir,
@@ -129,9 +139,6 @@ impl Tree {
                 why: "it is root's, not of the group of the folder it is in",
             })?;
         }
-        if setgid {
-            sys::make(&FchmodAt { dir, path, mode: 0o755, why: "without the bit that it inherited" })?;
-        }
-        Ok(self.add(parent, name, true))
+        self.made(parent, slot, name, 0o755)
     }
 }
