@@ -147,6 +147,29 @@ fn over(scratch: &Scratch) -> [String; 4] {
 }
 
 #[test]
+fn what_is_half_made_over_others_is_taken_back() {
+    needs!("root", "strace", "setfacl");
+    for call in ["fchownat", "fchmod", "fchmodat", "lremovexattr", "fremovexattr", "write", "utimensat"] {
+        let scratch = Scratch::new();
+        archives(&scratch);
+        // Another group and a default list: every new thing has something done to it.
+        let again = "rm -rf d; mkdir -p d/a && echo mine >d/a/mine && chgrp 50 d d/a && setfacl -d -m u:12:rwx d d/a";
+        let list = || sh(&scratch, "find d -printf '%p %m %G\\n' | sort; getfattr -Rd -m- d").stdout;
+        for archive in ["t.tar", "flat.tar", "n.tar"] {
+            assert_eq!(sh(&scratch, again).status, 0);
+            let before = list();
+            let (archive, dir) = (scratch.join(archive).display().to_string(), scratch.join("d").display().to_string());
+            for when in 1..4 {
+                let ran = inject(&bin("rs-rootfs"), &["unpack", "--force", &archive, &dir], call, "EIO", when);
+                // A call that was not made so often.
+                let Ran { status: 1, .. } = ran else { break };
+                assert_eq!(list(), before, "{call} {when} {archive}: {}", ran.stderr);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_entered_is_not_replaced() {
     needs!("root", "strace");
     for errno in ["EIO", "ENOMEM", "EMFILE", "EACCES"] {

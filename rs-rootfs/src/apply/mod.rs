@@ -145,14 +145,12 @@ impl Unpacker {
         let Some((parent, name)) = self.place(entry)? else { return Ok(()) };
         self.tree.touch(parent, self.layer);
         match entry.kind {
-            Kind::File => self.file(parent, name, entry, contents)?,
-            Kind::Folder => return self.folder(parent, name, entry),
-            Kind::HardLink => self.hard_link(parent, name, entry)?,
-            Kind::Link => self.link(parent, name, entry)?,
-            Kind::Char | Kind::Block | Kind::Pipe => self.node(parent, name, entry)?,
+            Kind::File => self.file(parent, name, entry, contents),
+            Kind::Folder => self.folder(parent, name, entry),
+            Kind::HardLink => self.hard_link(parent, name, entry),
+            Kind::Link => self.link(parent, name, entry),
+            Kind::Char | Kind::Block | Kind::Pipe => self.node(parent, name, entry),
         }
-        self.note_made(parent, name);
-        Ok(())
     }
 
     /// The folder that `entry` belongs in, made if it is missing, and its name
@@ -232,14 +230,18 @@ impl Unpacker {
         call: impl Fn(&Tree, usize) -> Result<C::Out, (nix::errno::Errno, chain::SysError)>,
     ) -> anyhow::Result<C::Out> {
         let slot = self.tree.open(parent)?;
-        match call(&self.tree, slot) {
+        let made = match call(&self.tree, slot) {
             Err((nix::errno::Errno::EEXIST, _)) => {
                 self.remove(parent, name)?;
                 let slot = self.tree.open(parent)?;
-                call(&self.tree, slot).map_err(|(_, error)| error.into())
+                call(&self.tree, slot)
             }
-            other => other.map_err(|(_, error)| error.into()),
-        }
+            other => other,
+        };
+        let made = made.map_err(|(_, error)| error)?;
+        // At once: what fails with it half-done takes it back.
+        self.note_made(parent, name);
+        Ok(made)
     }
 
     /// The owner that `entry` gets; what an ordinary user cannot keep is

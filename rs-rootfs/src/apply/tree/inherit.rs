@@ -45,13 +45,15 @@ impl Tree {
     /// The folder `name` was just made in `slot`: it has `mode`, whatever it
     /// was handed down.
     pub(in crate::apply) fn made(&mut self, parent: Id, slot: usize, name: &[u8], mode: u32) -> Result<Id> {
+        // Known at once: what fails with it half-done takes it back.
+        let id = self.add(parent, name, true);
         let Heritage { setgid, list, .. } = self.heritage(slot);
         if list {
             self.disinherit(slot, name, mode)?;
         } else if setgid {
             self.set_mode(slot, name, mode)?;
         }
-        Ok(self.add(parent, name, true))
+        Ok(id)
     }
 
     /// What was just made in `slot`, and is no file, gets rid of the lists

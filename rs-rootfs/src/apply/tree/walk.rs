@@ -118,27 +118,17 @@ impl Tree {
 
     /// Makes the missing folder `name`: 0755, root's.
     fn make(&mut self, parent: Id, slot: usize, name: &[u8]) -> anyhow::Result<Id> {
-        let (dir, path) = (self.at(slot), OsStr::from_bytes(name));
-        sys::make(&MkdirAt {
-            dir,
-            path,
-            mode: 0o755,
-            why: "the archive has no entry for this folder, only for what is in it",
-        })?;
+        let path = OsStr::from_bytes(name);
+        let why = "the archive has no entry for this folder, only for what is in it";
+        sys::make(&MkdirAt { dir: self.at(slot), path, mode: 0o755, why })?;
+        let id = self.made(parent, slot, name, 0o755)?;
         let given = self.heritage(slot).gid;
-        if let Ok(Some((uid, gid))) =
-            self.privilege.owner(0, 0).map(|owner| owner.filter(|(_, root)| Some(*root) != given))
-        {
-            let flags = libc::AT_SYMLINK_NOFOLLOW;
-            sys::make(&FchownAt {
-                dir,
-                path,
-                uid,
-                gid,
-                flags,
-                why: "it is root's, not of the group of the folder it is in",
-            })?;
+        let owner = self.privilege.owner(0, 0).ok().flatten();
+        if let Some((uid, gid)) = owner.filter(|(_, root)| Some(*root) != given) {
+            let (dir, flags) = (self.at(slot), libc::AT_SYMLINK_NOFOLLOW);
+            let why = "it is root's, not of the group of the folder it is in";
+            sys::make(&FchownAt { dir, path, uid, gid, flags, why })?;
         }
-        self.made(parent, slot, name, 0o755)
+        Ok(id)
     }
 }
