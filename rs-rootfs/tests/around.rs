@@ -212,3 +212,18 @@ end
     let ran = sh(&scratch, script);
     assert_eq!(ran.stdout, "1\n1\nmine\nfile\n", "{}", ran.stderr);
 }
+
+#[test]
+fn what_somebody_puts_in_the_place_of_a_new_thing_keeps_its_mode() {
+    needs!("root", "strace", "setfacl");
+    let scratch = Scratch::new();
+    // The kernel's answer comes late: after somebody has put a link there.
+    let script = "mkdir t d && mkfifo t/pipe && chmod 4711 t/pipe && mkdir t/folder && tar -C t -cf p.tar pipe
+        tar -C t -cf f.tar folder && setfacl -d -m u:12:rwx d && : >victim && chmod 600 victim || exit
+        for call in mknodat,pipe,p.tar mkdirat,folder,f.tar; do IFS=,; set -- $call; unset IFS
+            strace -qq -o /dev/null -e inject=$1:delay_exit=1000000 $R unpack --force $3 d &
+            until test -e d/$2; do sleep 0.01; done; rm -r d/$2; ln -s ../victim d/$2; wait $!; echo $?
+        done; stat -c %a victim";
+    let ran = sh(&scratch, script);
+    assert_eq!(ran.stdout, "1\n1\n600\n", "{}", ran.stderr);
+}

@@ -320,6 +320,24 @@ fn host_runs() {
 }
 
 #[test]
+fn shared_blocks_count_as_bytes() {
+    needs!("root", "strace");
+    let scratch = Scratch::new();
+    // A file system that can share blocks is rare: the kernel's answer is made up.
+    let script = "strace -f -qq -o /dev/null -e inject=ioctl:retval=0 $0 unpack $1 host:true $2";
+    let unpack = |option: &str, dir: &str| {
+        let dir = scratch.join(dir);
+        run("sh", ["-c".as_ref(), script.as_ref(), bin("rs-rootfs").as_os_str(), option.as_ref(), dir.as_os_str()])
+    };
+    let bytes = unpack("--json", "d")
+        .stdout
+        .rsplit_once("bytes\":")
+        .and_then(|(_, rest)| rest.split('}').next()?.split(',').next()?.parse::<u64>().ok());
+    assert!(bytes.is_some_and(|bytes| bytes > 100_000), "{bytes:?}");
+    assert_eq!(unpack("--max-size=100000", "e").status, 1);
+}
+
+#[test]
 fn trace_is_what_strace_sees() {
     needs!("root", "strace");
     let scratch = Scratch::new();

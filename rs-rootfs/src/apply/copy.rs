@@ -20,11 +20,15 @@ pub(super) struct Ways {
 }
 
 impl Unpacker {
-    /// Copies the whole of `from` into the new, empty `to`.
-    pub(super) fn copy(&mut self, to: Fd<'_>, from: Fd<'_>) -> anyhow::Result<()> {
+    /// Copies the whole of `from`, which has `size` bytes, into the new, empty
+    /// `to`.
+    pub(super) fn copy(&mut self, to: Fd<'_>, from: Fd<'_>, size: u64) -> anyhow::Result<()> {
         if !self.copying.no_clone {
             match sys::quietly(&CloneFile { fd: to, from }) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.written += size;
+                    return Ok(());
+                }
                 Err(_) => self.copying.no_clone = true,
             }
         }

@@ -83,7 +83,7 @@ impl Unpacker {
             Contents::Archive(reader) if entry.sparse.is_some() => self.holes(file, entry, reader)?,
             Contents::Archive(reader) => self.data(file, reader)?,
             Contents::Bytes(bytes) => self.write(file, bytes)?,
-            Contents::Copy(from, path) => self.copy(file, Fd { fd: from.as_fd(), path })?,
+            Contents::Copy(from, path) => self.copy(file, Fd { fd: from.as_fd(), path }, entry.size)?,
         }
         self.dress(file, entry, owner)
     }
@@ -91,7 +91,7 @@ impl Unpacker {
     fn within_limit(&self, entry: &Entry) -> anyhow::Result<()> {
         let stored = entry.sparse.as_ref().map_or(entry.size, |map| map.iter().map(|segment| segment.length).sum());
         match self.rules.max_size {
-            Some(most) if stored > most - self.written => bail!("it exceeds --max-size, {most} bytes"),
+            Some(most) if stored > most.saturating_sub(self.written) => bail!("it exceeds --max-size, {most} bytes"),
             _ => Ok(()),
         }
     }

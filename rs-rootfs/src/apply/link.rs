@@ -7,7 +7,7 @@ use super::{Privilege, Unpacker};
 use crate::tar::{Entry, Kind};
 use anyhow::{Context, bail};
 use chain::sys;
-use chain::sys::file::{At, FchmodAt, FchownAt, Fd, SymlinkAt};
+use chain::sys::file::{At, FchownAt, Fd, SymlinkAt};
 use chain::sys::inode::{LinkAt, MknodAt, On, SetTime};
 use chain::sys::xattr::{AFTER_OWNER, SetXattr};
 use nix::errno::Errno;
@@ -127,7 +127,7 @@ impl Unpacker {
         }
         if let Some(mode) = mode {
             let why = "after the owner, as a change of owner takes the set-user-ID bit away";
-            sys::make(&FchmodAt { dir, path, mode, why })?;
+            self.tree.set_mode(slot, name, mode, why)?;
         }
         if !entry.attributes.is_empty() {
             self.name_attributes(parent, name, entry)?;

@@ -2,15 +2,16 @@
 //! bit (inode(7)), and access lists, which decide about modes as well
 //! (acl(5)). An archive knows of none of that.
 
-use super::{Id, Tree};
+use super::{Id, Tree, error};
 use anyhow::Result;
 use chain::SysError;
 use chain::sys;
-use chain::sys::file::{FchmodAt, Fd};
+use chain::sys::file::{At, FchmodAt, Fd};
 use chain::sys::inode::Fchmod;
 use chain::sys::xattr::{self, RemoveAttribute, RemoveXattr};
 use nix::errno::Errno;
-use nix::sys::stat::FileStat;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{FileStat, Mode};
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -51,7 +52,7 @@ impl Tree {
         if list {
             self.disinherit(slot, name, mode)?;
         } else if setgid {
-            self.set_mode(slot, name, mode)?;
+            self.set_mode(slot, name, mode, WHY_MODE)?;
         }
         Ok(id)
     }
@@ -63,11 +64,17 @@ impl Tree {
             return Ok(());
         }
         take_lists_of(&Path::new(&by_number(self.fd(slot))).join(OsStr::from_bytes(name)))?;
-        self.set_mode(slot, name, mode)
+        self.set_mode(slot, name, mode, WHY_MODE)
     }
 
-    fn set_mode(&self, slot: usize, name: &[u8], mode: u32) -> Result<()> {
-        Ok(sys::make(&FchmodAt { dir: self.at(slot), path: OsStr::from_bytes(name), mode, why: WHY_MODE })?)
+    /// Gives a mode to `name`, which is no file and, should somebody just have
+    /// made it one, no link.
+    pub(in crate::apply) fn set_mode(&self, slot: usize, name: &[u8], mode: u32, why: &str) -> Result<()> {
+        let cannot = |errno| error("cannot change the mode of", self.at(slot).join(OsStr::from_bytes(name)), errno);
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(self.fd(slot), name, flags, Mode::empty()).map_err(cannot)?;
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        sys::quietly(&FchmodAt { dir: At::Cwd, path: OsStr::new(&path), mode, why }).map_err(cannot)
     }
 }
 
