@@ -116,13 +116,13 @@ fn a_failure_gives_dir_back() {
 
 #[test]
 fn a_failure_gives_an_ordinary_users_folders_back() {
-    needs!("root", "setpriv", "getfattr");
+    needs!("root", "setpriv", "setfattr", "getfattr");
     let scratch = Scratch::new();
     archives(&scratch);
-    let script = "as_user sh -c 'mkdir -p d/a/b d/a/mine && echo mine >d/a/mine/f && chmod 711 d/a/b && chmod 500 d/a d'
-        find d -printf '%p %m\n' | sort >before
-        as_user $R unpack --force cut.tar d; echo $?; find d -printf '%p %m\n' | sort | diff before -
-        as_user $R unpack --force --json t.tar d >/dev/full; echo $?; find d -printf '%p %m\n' | sort | diff before -
+    let script = "list() { find d -printf '%p %m\n' | sort; getfattr -Rd -m- d; }; as_user sh -c 'mkdir -p d/a/b d/a/mine && echo mine >d/a/mine/f && setfattr -n user.old -v y d/a && chmod 711 d/a/b && chmod 500 d/a d'
+        list >before
+        as_user $R unpack --force cut.tar d; echo $?; list | diff before -
+        as_user $R unpack --force --json t.tar d >/dev/full; echo $?; list | diff before -
         as_user $R unpack --quiet --force t.tar d; echo $?; find d -maxdepth 2 -printf '%P %m\n' | sort | grep -v '/[flnp]'";
     let ran = sh(&scratch, script);
     assert_eq!(ran.stdout, "1\n1\n0\n 500\na 751\na/b 700\na/mine 755\na/shut 0\nz 644\n", "{}", ran.stderr);

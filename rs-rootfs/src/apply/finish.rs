@@ -1,7 +1,7 @@
 //! What folders are given when everything in them is there.
 
 use super::Unpacker;
-use super::tree::{Attributes, Before, Id, ROOT, Record, error, open_folder};
+use super::tree::{Before, Id, ROOT, Record, error, open_folder};
 use chain::sys;
 use chain::sys::file::Fd;
 use chain::sys::inode::{Fchmod, Fchown, On, SetTime};
@@ -38,11 +38,15 @@ impl Unpacker {
             let path = self.tree.path(id);
             let Ok(fd) = self.reopen(id) else { continue };
             let folder = Fd { fd: fd.as_fd(), path: &path };
-            if attributes.is_some() {
+            // Before the mode, which may not let us write them.
+            if let Some(attributes) = attributes {
                 let _ = self.remove_attributes(folder);
+                for (name, value) in &attributes {
+                    let _ = self.attribute(folder, name, value);
+                }
             }
             if let Ok(about) = fstat(&fd) {
-                let _ = self.give(folder, &about, &record, &attributes.unwrap_or_default());
+                let _ = self.give(folder, &about, &record, &[]);
             }
         }
     }
@@ -61,7 +65,7 @@ impl Unpacker {
         folder: Fd<'_>,
         about: &FileStat,
         record: &Record,
-        attributes: &Attributes,
+        lists: &[(Vec<u8>, Vec<u8>)],
     ) -> anyhow::Result<()> {
         if let Some((uid, gid)) = record.owner()
             && (about.st_uid, about.st_gid) != (uid, gid)
@@ -71,7 +75,7 @@ impl Unpacker {
         if about.st_mode & 0o7777 != record.mode() {
             sys::make(&Fchmod { fd: folder, mode: record.mode() })?;
         }
-        for (name, value) in attributes {
+        for (name, value) in lists {
             self.attribute(folder, name, value)?;
         }
         if let Some(time) = record.mtime() {
