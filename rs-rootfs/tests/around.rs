@@ -119,7 +119,9 @@ fn a_failure_gives_an_ordinary_users_folders_back() {
     needs!("root", "setpriv", "setfattr", "getfattr");
     let scratch = Scratch::new();
     archives(&scratch);
-    let script = "list() { find d -printf '%p %m\n' | sort; getfattr -Rd -m- d; }; as_user sh -c 'mkdir -p d/a/b d/a/mine && echo mine >d/a/mine/f && setfattr -n user.old -v y d/a && chmod 711 d/a/b && chmod 500 d/a d'
+    let script = "list() { find d -printf '%p %m\n' | sort; getfattr -Rd -m- d; }
+        as_user sh -c 'mkdir -p d/a/b d/a/mine && echo mine >d/a/mine/f && chmod 711 d/a/b
+            setfattr -n user.old -v y d/a && chmod 500 d/a d'
         list >before
         as_user $R unpack --force cut.tar d; echo $?; list | diff before -
         as_user $R unpack --force --json t.tar d >/dev/full; echo $?; list | diff before -

@@ -46,7 +46,7 @@ impl Unpacker {
             Err((_, error)) => return Err(error.into()),
         }
         match self.tree.enter(slot, name) {
-            Ok((fd, about)) => return Ok(Some(self.tree.found(parent, slot, name, fd, &about))),
+            Ok((fd, about)) => return self.tree.found(parent, slot, name, fd, &about).map(Some),
             // Something else has the name.
             Err(Errno::ENOTDIR | Errno::ELOOP) => {}
             Err(errno) => {

@@ -17,6 +17,7 @@ pub(super) use record::{Attributes, Record};
 pub(super) use walk::Missing;
 
 use super::ids::Privilege;
+use anyhow::ensure;
 use chain::sys::file::{At, FchmodAt, Fd};
 use chain::{SysError, sys};
 use hashbrown::HashTable;
@@ -36,6 +37,8 @@ pub(super) type Id = u32;
 pub(super) const ROOT: Id = 0;
 /// How many folders stay open.
 const OPEN: usize = 200;
+/// The longest path of one; a name can have 4095 bytes.
+const MAX_PATH: usize = 64 << 10;
 /// No descriptor.
 const CLOSED: u16 = u16::MAX;
 
@@ -111,7 +114,7 @@ impl Tree {
             before: HashMap::new(),
         };
         tree.add(ROOT, b"", false);
-        tree.attach(ROOT, root, path.to_owned(), &about);
+        tree.attach(ROOT, root, path.to_owned(), &about)?;
         tree.remember(ROOT, &about);
         tree.unlock_root(&about);
         Ok(tree)
@@ -203,7 +206,11 @@ impl Tree {
 
     /// Keeps `fd` as that of `id`; closes the one used longest ago if there
     /// are too many.
-    fn attach(&mut self, id: Id, fd: OwnedFd, path: PathBuf, about: &FileStat) {
+    ///
+    /// # Errors
+    /// Links upon links led so deep that the paths alone would fill the memory.
+    fn attach(&mut self, id: Id, fd: OwnedFd, path: PathBuf, about: &FileStat) -> anyhow::Result<()> {
+        ensure!(path.as_os_str().len() <= MAX_PATH, "a folder that is too deep below DIR");
         if self.open.len() >= self.capacity {
             let oldest = (1..self.open.len()).min_by_key(|slot| self.open[*slot].used);
             if let Some(slot) = oldest {
@@ -216,6 +223,7 @@ impl Tree {
         self.clock += 1;
         self.node_mut(id).slot = u16::try_from(self.open.len()).unwrap_or(CLOSED);
         self.open.push(Open { fd, path, heritage, node: id, used: self.clock });
+        Ok(())
     }
 
     /// Closes all but DIR: what comes now needs descriptors of its own.
@@ -243,7 +251,7 @@ impl Tree {
                     error("cannot enter", self.open[slot].path.join(OsStr::from_bytes(&name)), errno)
                 })?;
                 let path = self.open[slot].path.join(OsStr::from_bytes(&name));
-                self.attach(id, fd, path, &about);
+                self.attach(id, fd, path, &about)?;
             }
         }
         let slot = usize::from(self.node(id).slot);

@@ -101,7 +101,19 @@ fn links() -> Vec<Case> {
     let chain = (0..41).fold(t().file("end", "e"), |tar, i| {
         tar.sym(format!("l{i}"), if i == 0 { "end".to_owned() } else { format!("l{}", i - 1) })
     });
+    // Each link leads below the one before: no path is as long.
+    let down = |tar: Tar, i: usize| {
+        let to = format!(
+            "{}{}",
+            if i == 0 { String::new() } else { format!("l{}/", i - 1) },
+            format!("{}/", "d".repeat(200)).repeat(19)
+        );
+        let link = t().pax(&[("linkpath", to.as_bytes())]).sym(format!("l{i}"), "").0;
+        tar.pax(&[("path", to.as_bytes())]).dir("").raw(link)
+    };
     vec![
+        made("deep below links", (0..3).fold(t(), down).file("l2/f", "x").end(), &["f l2/f x"]),
+        refused("deeper than memory lasts", (0..20).fold(t(), down).end(), "too deep"),
         made(
             "through an absolute link: inside (docker 2014-6407)",
             t().sym("l", "/out").file("l/sentinel", "hit").end(),

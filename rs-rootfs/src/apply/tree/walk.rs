@@ -74,7 +74,7 @@ impl Tree {
         }
         let slot = self.open(here)?;
         let refused = match self.enter(slot, name) {
-            Ok((fd, about)) => return Ok(Step::Folder(self.found(here, slot, name, fd, &about))),
+            Ok((fd, about)) => return self.found(here, slot, name, fd, &about).map(Step::Folder),
             Err(errno) => errno,
         };
         if matches!(refused, Errno::ELOOP | Errno::ENOTDIR)
@@ -105,15 +105,15 @@ impl Tree {
         name: &[u8],
         fd: OwnedFd,
         about: &FileStat,
-    ) -> Id {
+    ) -> anyhow::Result<Id> {
         let path = self.open[slot].path.join(OsStr::from_bytes(name));
         let id = self.add(parent, name, false);
         if self.locks_out(about) {
             self.remember(id, about);
             self.record_if_none(id, Record::new(about.st_mode, None, None));
         }
-        self.attach(id, fd, path, about);
-        id
+        self.attach(id, fd, path, about)?;
+        Ok(id)
     }
 
     /// Makes the missing folder `name`: 0755, root's.
