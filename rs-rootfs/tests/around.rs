@@ -229,3 +229,14 @@ fn what_somebody_puts_in_the_place_of_a_new_thing_keeps_its_mode() {
     let ran = sh(&scratch, script);
     assert_eq!(ran.stdout, "1\n1\n600\n", "{}", ran.stderr);
 }
+
+#[test]
+fn a_folder_of_the_host_that_cannot_be_looked_at_is_not_left_out() {
+    needs!("root", "strace");
+    for when in 3..7 {
+        let scratch = Scratch::new();
+        let dir = scratch.join("d").display().to_string();
+        let ran = inject(&bin("rs-rootfs"), &["unpack", "host:sh", &dir], "readlink", "EIO", when);
+        assert_eq!((ran.status, ran.stdout.as_str()), (1, ""), "{when}: {}", ran.stderr);
+    }
+}

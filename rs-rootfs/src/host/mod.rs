@@ -32,7 +32,7 @@ const FOLDERS: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/u
 /// A program that was named is not there, or cannot be copied.
 pub fn unpack(list: &OsStr, unpacker: &mut Unpacker, privilege: &Privilege) -> anyhow::Result<()> {
     let mut plan = Plan::new();
-    plan.base();
+    plan.base()?;
     if list.is_empty() {
         for program in PROGRAMS.iter().filter_map(|name| find(OsStr::new(name))) {
             plan.program(&program)?;

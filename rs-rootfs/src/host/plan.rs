@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -59,13 +59,22 @@ impl Plan {
     }
 
     /// Folders and files that every root has.
-    pub(super) fn base(&mut self) {
+    ///
+    /// # Errors
+    /// The host's own folders cannot be looked at.
+    pub(super) fn base(&mut self) -> anyhow::Result<()> {
         for name in ["bin", "sbin", "lib", "lib64"] {
             let path = Path::new("/").join(name);
             match fs::read_link(&path) {
-                Ok(_) => drop(self.bring(&path)),
-                Err(_) if path.is_dir() => self.add(path, Item::Folder(0o755)),
-                Err(_) => {}
+                Ok(_) => match self.bring(&path) {
+                    // A link that leads nowhere does so in the root, too.
+                    Err(_) if path.try_exists().is_ok_and(|there| !there) => {}
+                    brought => drop(brought?),
+                },
+                // It is no link.
+                Err(error) if error.kind() == ErrorKind::InvalidInput => self.add(path, Item::Folder(0o755)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => bail!("{}: {}", path.display(), crate::reason(&error)),
             }
         }
         let folders =
@@ -87,6 +96,7 @@ impl Plan {
         for (name, text) in files {
             self.add(Path::new("/etc").join(name), Item::Text(text));
         }
+        Ok(())
     }
 
     /// What was planned first stays.
