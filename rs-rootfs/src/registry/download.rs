@@ -16,9 +16,14 @@ use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// Downloads at a time where nothing else is said.
 const JOBS: usize = 3;
+/// How often who waits for a thread looks for a signal.
+const LOOK: Duration = Duration::from_micros(200);
+/// How long a thread has to end after a signal.
+const PUT_AWAY: Duration = Duration::from_secs(1);
 
 /// What goes into the store when all layers are there, in this order.
 pub(super) struct Record {
@@ -119,12 +124,16 @@ impl Contents for Arc<Download> {
 impl Drop for Download {
     fn drop(&mut self) {
         self.shared.repository.give_up();
-        // Whoever is asked to stop does not wait for an answer from afar.
-        if crate::interrupted().is_err() {
-            return;
-        }
         for thread in self.threads.drain(..) {
-            let _ = thread.join();
+            // Whoever is asked to stop waits until files are put away, but
+            // not for an answer from afar.
+            let begun = Instant::now();
+            while !thread.is_finished() && (crate::interrupted().is_ok() || begun.elapsed() < PUT_AWAY) {
+                std::thread::sleep(LOOK);
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
         }
     }
 }
