@@ -212,10 +212,11 @@ impl Options {
         make(&xattr::RemoveXattr { path: file, name: ATTRIBUTE, why }).map_err(|error| on(file, error))
     }
 
-    /// `-v`: whether the file has what is wanted. A file that has nothing to
-    /// read counts as one without.
+    /// `-v`: whether the file has what is wanted: the one that a link leads
+    /// to, as exec has it. A file that has nothing to read counts as one
+    /// without.
     fn compare(&self, wanted: &CapSets, file: &OsStr) -> Result<bool, Error> {
-        let bytes = xattr::get(file, ATTRIBUTE).ok().flatten();
+        let bytes = xattr::get_through_links(file, ATTRIBUTE).ok().flatten();
         let has = bytes.and_then(|bytes| FileCaps::from_bytes(&bytes)).unwrap_or_default();
         let sets = has.sets();
         let pairs = [

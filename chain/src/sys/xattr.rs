@@ -1,4 +1,5 @@
-//! Extended attributes of files (xattr(7)), never through a symbolic link.
+//! Extended attributes of files (xattr(7)), through no symbolic link unless
+//! the name says so.
 
 use super::file::Fd;
 use super::{Call, check};
@@ -21,8 +22,20 @@ const MAX: usize = 65536;
 /// # Errors
 /// What else the kernel answers.
 pub fn get(path: &OsStr, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
+    read(|value| rustix::fs::lgetxattr(path, name, value))
+}
+
+/// [`get`] of the file that `path` leads to, symbolic links followed.
+///
+/// # Errors
+/// See [`get`].
+pub fn get_through_links(path: &OsStr, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
+    read(|value| rustix::fs::getxattr(path, name, value))
+}
+
+fn read(get: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> nix::Result<Option<Vec<u8>>> {
     let read = |value: &mut [u8]| {
-        let length = rustix::fs::lgetxattr(path, name, &mut *value)?;
+        let length = get(value)?;
         Ok(value[..length].to_vec())
     };
     let answer = match read(&mut [0; USUAL]) {
