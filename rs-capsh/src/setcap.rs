@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::BufRead;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
@@ -159,21 +159,26 @@ impl Options {
         Ok(Some(sets))
     }
 
-    /// A text on standard input, up to an empty line.
+    /// A text on standard input, up to an empty line. The standard library is
+    /// passed by: to it a descriptor that cannot be read is an empty one.
     fn read_input(&self) -> Result<Vec<u8>, Error> {
+        if chain::startup::was_closed(0) {
+            return Err(Error::Input(Errno::EBADF));
+        }
         if !self.quiet {
             chain::error::write_stderr("Please enter caps for file [empty line to end]:\n");
         }
-        let mut text = Vec::new();
-        let mut input = std::io::stdin().lock();
-        loop {
-            let before = text.len();
-            let read = input.read_until(b'\n', &mut text);
-            read.map_err(|error| Error::Input(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
-            if matches!(&text[before..], [] | [b'\n']) {
-                return Ok(text);
+        let (mut text, mut byte) = (Vec::new(), [0]);
+        // Byte by byte: what follows is for the next `-`.
+        while !matches!(text.as_slice(), [b'\n'] | [.., b'\n', b'\n']) {
+            match nix::unistd::read(std::io::stdin().as_fd(), &mut byte) {
+                Ok(0) => break,
+                Ok(_) => text.extend(byte),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::Input(errno)),
             }
         }
+        Ok(text)
     }
 
     /// Does one pair; `false` where the file was found to differ.

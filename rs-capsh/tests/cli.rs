@@ -114,6 +114,25 @@ fn the_versions_are_told_as_the_help_says() {
     }
 }
 
+/// Not an empty text, which takes all away where it is forced.
+#[test]
+fn a_standard_input_that_cannot_be_read_changes_no_file() {
+    needs!("root");
+    let scratch = Scratch::new();
+    let links = scratch.links(&[("setcap", "rs-setcap"), ("getcap", "rs-getcap")]);
+    let f = scratch.join("f").display().to_string();
+    assert_eq!(sh(&links, &format!("touch {f}; setcap cap_kill=ep {f}")).status, 0);
+    for (input, reason) in
+        [("<&-", "Bad file descriptor"), ("0>>/dev/null", "Bad file descriptor"), ("</", "Is a directory")]
+    {
+        for force in ["", "-f"] {
+            let ran = sh(&links, &format!("setcap -q {force} - {f} {input}; echo $?; getcap {f}"));
+            assert_eq!(ran.stdout, format!("1\n{f} cap_kill=ep\n"), "{force} {input}");
+            assert_eq!(ran.stderr, format!("setcap: cannot read standard input: {reason}\n"), "{force} {input}");
+        }
+    }
+}
+
 #[test]
 fn bytes_that_are_no_text() {
     let word = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
