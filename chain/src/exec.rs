@@ -70,6 +70,18 @@ fn is_not_there(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT)
 }
 
+/// `file` in each folder of `path`.
+fn in_path(path: &OsStr, file: &OsStr) -> impl Iterator<Item = OsString> {
+    path.as_bytes().split(|b| *b == b':').filter(|folder| folder.len() < PATH_MAX).map(|folder| {
+        let mut candidate = folder.to_vec();
+        if !candidate.is_empty() {
+            candidate.push(b'/');
+        }
+        candidate.extend_from_slice(file.as_bytes());
+        OsString::from_vec(candidate)
+    })
+}
+
 impl Program<'_> {
     /// Becomes the program.
     ///
@@ -90,13 +102,7 @@ impl Program<'_> {
         }
         let mut refused = None;
         let path = self.path();
-        for folder in path.as_bytes().split(|b| *b == b':').filter(|folder| folder.len() < PATH_MAX) {
-            let mut candidate = folder.to_vec();
-            if !candidate.is_empty() {
-                candidate.push(b'/');
-            }
-            candidate.extend_from_slice(self.file.as_bytes());
-            let candidate = OsString::from_vec(candidate);
+        for candidate in in_path(&path, self.file) {
             // Asking first keeps a search through PATH one line in the trace.
             if access(candidate.as_os_str(), AccessFlags::F_OK).is_err_and(is_not_there) {
                 continue;
@@ -114,6 +120,14 @@ impl Program<'_> {
             Some((errno, file)) => Err(failed(errno, Some(file.into()))),
             None => Err(failed(Errno::ENOENT, None)),
         }
+    }
+
+    /// The files that may be tried, in their order.
+    pub(crate) fn candidates(&self) -> Vec<OsString> {
+        if !self.search || self.file.as_bytes().contains(&b'/') {
+            return vec![self.file.to_owned()];
+        }
+        in_path(&self.path(), self.file).collect()
     }
 
     fn path(&self) -> OsString {

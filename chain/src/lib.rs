@@ -14,6 +14,7 @@ pub mod error;
 pub mod exec;
 pub mod getopt;
 pub mod hint;
+pub mod inside;
 pub mod interrupt;
 pub mod mountinfo;
 pub mod name;

@@ -1,7 +1,8 @@
 //! What ends a run of capsh early.
 
 use crate::text;
-use chain::{ExecError, Failure, SysError};
+use chain::inside::Refused;
+use chain::{Failure, SysError};
 use std::ffi::{OsStr, OsString};
 
 /// Every failure of capsh itself; also of a shell that cannot be started.
@@ -15,10 +16,10 @@ pub enum Problem {
     Sys(#[from] SysError),
     /// The program of `--exec` did not start.
     #[error(transparent)]
-    Exec(#[from] ExecError),
+    Exec(Refused),
     /// The shell, or capsh again, did not start.
     #[error(transparent)]
-    Start(ExecError),
+    Start(Refused),
     /// The same in a child, in its own words: a message and a hint.
     #[error("{message}")]
     Child {

@@ -111,8 +111,9 @@ pub(crate) fn no_new_privs(_: &mut State) -> Outcome {
 }
 
 /// `--chroot=DIR`: another root, and in it.
-pub(crate) fn chroot(_: &mut State, folder: &OsStr) -> Outcome {
+pub(crate) fn chroot(state: &mut State, folder: &OsStr) -> Outcome {
     borrowing(SYS_CHROOT, || Ok(make(&ChRoot(folder))?))?;
     make(&ChDir(OsStr::new("/")))?;
+    state.new_root = true;
     Ok(Next::GoOn)
 }

@@ -3,11 +3,12 @@
 use crate::error::{FAILURE, Problem};
 use crate::identity::number;
 use crate::state::{Next, Outcome, State};
+use chain::SysError;
 use chain::child::{End, default_sigchld, ignore_sigchld, wait};
 use chain::exec::Program;
+use chain::inside::{self, Refused};
 use chain::sys::make;
-use chain::sys::process::{Environment, Execve, Fork, Forked, Kill};
-use chain::{ExecError, SysError};
+use chain::sys::process::{Environment, Fork, Forked, Kill};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, Pid, access};
 use std::convert::Infallible;
@@ -46,11 +47,17 @@ pub(crate) fn itself_child(state: &mut State, words: &[OsString]) -> Ran {
 pub(crate) fn exec(state: &mut State, words: &[OsString]) -> Ran {
     let file = words.first().ok_or(Problem::NoProgram)?;
     restore_signals(state)?;
-    match (Program { file, argv: words, env: environment(state), search: true }).become_it()? {}
+    match become_it(state, file, words, true).map_err(Problem::Exec)? {}
 }
 
-fn environment(state: &State) -> Environment<'_> {
-    state.environment.as_deref().map_or(Environment::Inherited, Environment::Only)
+/// Becomes `file`; after `--chroot` only what is of the new root.
+fn become_it(state: &State, file: &OsStr, argv: &[OsString], search: bool) -> Result<Infallible, Refused> {
+    let env = state.environment.as_deref().map_or(Environment::Inherited, Environment::Only);
+    let program = Program { file, argv, env, search };
+    if state.new_root {
+        inside::check(&program)?;
+    }
+    Ok(program.become_it()?)
 }
 
 /// Makes a child whose end can be waited for.
@@ -82,10 +89,7 @@ fn become_itself(state: &State, words: &[OsString]) -> Result<Infallible, Proble
 /// Becomes `path` as it is: neither PATH nor `/bin/sh` steps in.
 fn become_file(state: &State, path: &OsStr, argv: &[OsString]) -> Result<Infallible, Problem> {
     restore_signals(state)?;
-    Execve { path, argv, env: environment(state) }.become_it().map_err(|errno| {
-        let file = (!path.is_empty()).then(|| path.into());
-        Problem::Start(ExecError { program: path.to_owned(), file, errno })
-    })
+    become_it(state, path, argv, false).map_err(Problem::Start)
 }
 
 /// The file that argv[0] names: with a `/` as it is, else the first that may

@@ -39,6 +39,8 @@ pub struct State {
     pub strict: bool,
     /// `--user` leaves the environment alone.
     pub noenv: bool,
+    /// `--chroot` was done: no program of the old root is to be started.
+    pub new_root: bool,
     /// The child of `--forkfor`.
     pub child: Option<Pid>,
     /// The caller had SIGCHLD ignored, and a child was made.
@@ -58,6 +60,7 @@ impl State {
             quiet: false,
             strict: false,
             noenv: false,
+            new_root: false,
             child: None,
             sigchld_was_ignored: false,
             environment: None,

@@ -114,7 +114,7 @@ fn set_up(options: &Options, actions: &[Action]) -> Result<(), Error> {
     if options.pivot {
         say("--pivot: make it the root of this mount namespace");
         leave::pivot(&work.root)?;
-        return command::stays_inside(&work.root, &options.command);
+        return command::stays_inside(&options.command);
     }
     if below {
         leave::covered(&work.root)?;
