@@ -60,8 +60,7 @@ pub struct Program<'a> {
 /// # Errors
 /// Returns only to report. An empty command is not found.
 pub fn exec(command: &[OsString]) -> Result<Infallible, ExecError> {
-    let file = command.first().map_or(OsStr::new(""), OsString::as_os_str);
-    Program { file, argv: command, env: Environment::Inherited, search: true }.become_it()
+    Program::of(command).become_it()
 }
 
 /// With these a search through PATH goes on (execvp(3)); with any other it
@@ -82,7 +81,13 @@ fn in_path(path: &OsStr, file: &OsStr) -> impl Iterator<Item = OsString> {
     })
 }
 
-impl Program<'_> {
+impl<'a> Program<'a> {
+    /// `command`, its first word to be found in PATH, with our environment.
+    pub fn of(command: &'a [OsString]) -> Self {
+        let file = command.first().map_or(OsStr::new(""), OsString::as_os_str);
+        Self { file, argv: command, env: Environment::Inherited, search: true }
+    }
+
     /// Becomes the program.
     ///
     /// # Errors

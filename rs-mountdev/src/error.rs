@@ -2,17 +2,15 @@
 
 use chain::error::{escaped, strerror};
 use chain::exec::ExecError;
+use chain::inside::Refused;
 use chain::output::OutputError;
 use chain::{Failure, SysError};
 use nix::errno::Errno;
-use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The status of every failure before COMMAND runs.
 pub const FAILURE: u8 = 125;
-/// The status where COMMAND is there, and is not started.
-const FOUND_BUT_NOT_STARTED: u8 = 126;
 
 /// Why COMMAND was not started.
 #[derive(Debug, thiserror::Error)]
@@ -36,23 +34,9 @@ pub enum Error {
     /// COMMAND itself.
     #[error("{}", escaped(&.0.to_string()))]
     Exec(#[from] ExecError),
-    /// COMMAND leads out of the new root.
-    #[error("failed to execute {}: {} leads through a link of procfs", line(program), line(file))]
-    Outside {
-        /// Its name, as given.
-        program: OsString,
-        /// What of it leads there: itself, its interpreter, its loader, the
-        /// shell.
-        file: PathBuf,
-    },
-    /// Where COMMAND leads cannot be seen.
-    #[error("failed to execute {}: {} cannot be read to see what it starts", line(program), line(file))]
-    Unreadable {
-        /// Its name, as given.
-        program: OsString,
-        /// What of it can be started, and not read.
-        file: PathBuf,
-    },
+    /// After `--pivot`: COMMAND leads out of the new root.
+    #[error("{}", escaped(&.0.to_string()))]
+    Inside(#[from] Refused),
     /// `--dry-run` could not print.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -200,7 +184,7 @@ impl Failure for Error {
     fn status(&self) -> u8 {
         match self {
             Self::Exec(error) => error.status(),
-            Self::Outside { .. } | Self::Unreadable { .. } => FOUND_BUT_NOT_STARTED,
+            Self::Inside(refused) => refused.status(),
             _ => FAILURE,
         }
     }
@@ -209,6 +193,7 @@ impl Failure for Error {
         match self {
             Self::Step { source, .. } => source.hint.clone(),
             Self::Exec(error) => error.hint(),
+            Self::Inside(refused) => refused.hint(),
             Self::Refused { why: Why::Shared(_), .. } => {
                 Some("--propagation=private keeps them here; --propagation=unchanged allows it".to_owned())
             }

@@ -10,7 +10,6 @@ pub mod action;
 pub mod bind;
 pub mod cgroup;
 pub mod cli;
-pub mod command;
 pub mod device;
 pub mod error;
 pub mod fresh;
@@ -28,6 +27,7 @@ pub mod verify;
 use action::{Action, Opened, Work};
 use bind::{Change, change_flags};
 use chain::error::escaped;
+use chain::exec::Program;
 use chain::notation::quoted;
 use chain::sys::inherit::Umask;
 use chain::sys::make;
@@ -63,7 +63,11 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let mask = make(&Umask { mask: 0, why: "what is made in the root has the mode that is asked for" }).at("umask")?;
     set_up(options, &actions)?;
     make(&Umask { mask, why: "the program gets the umask that we were given" }).at("umask")?;
-    match chain::exec(&options.command)? {}
+    let program = Program::of(&options.command);
+    if options.pivot {
+        chain::inside::check(&program)?;
+    }
+    match program.become_it()? {}
 }
 
 /// The steps in their fixed order, up to the pivot.
@@ -113,8 +117,7 @@ fn set_up(options: &Options, actions: &[Action]) -> Result<(), Error> {
     }
     if options.pivot {
         say("--pivot: make it the root of this mount namespace");
-        leave::pivot(&work.root)?;
-        return command::stays_inside(&options.command);
+        return leave::pivot(&work.root);
     }
     if below {
         leave::covered(&work.root)?;

@@ -79,17 +79,6 @@ fn by_kernel(root: &Root, dest: &OsStr) -> Option<Result<(OwnedFd, Stat), Errno>
     Some(Err(Errno::EAGAIN))
 }
 
-/// Whether `path` leads through a magic link, out of `root`.
-pub fn leads_out(root: &Root, path: &OsStr) -> bool {
-    let found = by_kernel(root, path).unwrap_or_else(|| {
-        Walk::new(root, path, Missing::Refuse).run().map_err(|reason| match reason {
-            Refusal::Errno(errno) => errno,
-            _ => Errno::ENOENT,
-        })
-    });
-    matches!(found, Err(Errno::EXDEV))
-}
-
 enum Refusal {
     Errno(Errno),
     Dangling,
