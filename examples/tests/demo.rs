@@ -242,6 +242,18 @@ fn a_bad_image_or_option_is_one_clear_refusal() {
     assert_eq!(stage.left(""), Vec::<String>::new());
 }
 
+#[test]
+fn a_link_to_it_finds_what_it_needs() {
+    needs!("root");
+    let stage = Stage::new();
+    std::os::unix::fs::symlink(top().join("demo"), stage.join("link")).expect("a new link");
+    let mut command = stage.command(stage.join("link"));
+    command.arg("--no-build");
+    let ran = ran(command);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    shows_isolation(&ran.stdout);
+}
+
 fn script(stage: &Stage) -> String {
     format!("export TMPDIR='{}'; '{}' --no-build", stage.tmp().display(), top().join("demo").display())
 }
