@@ -55,6 +55,26 @@ fn every_folder_is_a_step_and_has_a_readme() {
     }
 }
 
+#[test]
+fn help_is_asked_for_and_costs_nothing() {
+    let stage = Stage::new();
+    for name in ["demo", "examples/walkthrough", "examples/container"] {
+        for option in ["-h", "--help"] {
+            let ran = Ran::from(stage.command(top().join(name)).arg(option).output().expect("it starts"));
+            let begin = format!("{} ", name.trim_start_matches("examples/"));
+            assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{name} {option}");
+            assert!(ran.stdout.starts_with(&begin) && !ran.stdout.contains("set -eu"), "{name}: {}", ran.stdout);
+        }
+    }
+    // What is not known is a reason and where to look, as everywhere.
+    for words in [&["--bogus"][..], &["--root"]] {
+        let ran = Ran::from(stage.command(top().join("examples/walkthrough")).args(words).output().expect("it starts"));
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.lines().count()), (125, "", 2), "{}", ran.stderr);
+        assert!(ran.stderr.contains(words[0]) && ran.stderr.contains("--help"), "{}", ran.stderr);
+    }
+    assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
 /// The chain of the last step without its group, which is another on each
 /// cgroup version.
 const CHAIN: &str = "umask 022; exec </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; export RS_TRACE=explain
