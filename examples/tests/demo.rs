@@ -5,7 +5,7 @@
 mod common;
 
 use chain::testing::{Ran, bin, needs, run};
-use common::{Stage, Terminal, top, within};
+use common::{Stage, Terminal, parent, running, top, within};
 use std::process::Command;
 
 fn demo(stage: &Stage) -> Command {
@@ -338,18 +338,6 @@ fn a_command_that_handles_ctrl_c_gives_its_own_status() {
     assert_eq!(stage.left(""), Vec::<String>::new());
 }
 
-/// The pid of the process of `stage` whose program is `name`.
-fn running(stage: &Stage, name: &str) -> Option<u32> {
-    let here = stage.tmp().display().to_string();
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let words = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let words = String::from_utf8_lossy(&words);
-        let first = words.split('\0').next()?;
-        (first.ends_with(name) && words.contains(&here)).then_some(pid)
-    })
-}
-
 fn kill_9(pid: u32) {
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill").success());
 }
@@ -389,10 +377,4 @@ fn a_signal_to_the_script_alone_ends_it_at_once() {
         assert_eq!(std::fs::read_dir(stage.tmp()).expect("a folder").count(), 0);
         assert_eq!(stage.left(""), Vec::<String>::new());
     }
-}
-
-fn parent(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("PPid");
-    line.trim().parse().expect("a pid")
 }

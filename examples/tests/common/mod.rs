@@ -95,6 +95,25 @@ impl Stage {
     }
 }
 
+/// The pid of the process of `stage` whose program is `name`.
+pub(crate) fn running(stage: &Stage, name: &str) -> Option<u32> {
+    let here = stage.tmp().display().to_string();
+    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let words = fs::read(entry.path().join("cmdline")).ok()?;
+        let words = String::from_utf8_lossy(&words);
+        let first = words.split('\0').next()?;
+        (first.ends_with(name) && words.contains(&here)).then_some(pid)
+    })
+}
+
+/// The parent of `pid`.
+pub(crate) fn parent(pid: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("PPid");
+    line.trim().parse().expect("a pid")
+}
+
 /// A terminal: tmux with a server of its own, killed at the end.
 pub(crate) struct Terminal {
     socket: String,
