@@ -1,4 +1,4 @@
-//! Signals at every moment: they end `./demo`, and leave nothing.
+//! Signals at every moment: they end `./demo` and the steps, and leave nothing.
 #![allow(clippy::disallowed_methods, reason = "tests set the stage with whatever serves")]
 
 mod common;
@@ -160,4 +160,68 @@ fn a_ctrl_c_before_the_command_can_hear_it_is_heard() {
     let screen = terminal.wait_for("[ended ");
     assert!(screen.contains("[ended 130]") && !screen.contains("ran"), "{screen}");
     assert_eq!(stage.left(""), Vec::<String>::new());
+}
+
+/// The steps that make something.
+const STEPS: [&str; 4] =
+    ["examples/04-root/run", "examples/05-devices/run", "examples/06-limits/run", "examples/07-whole-container/run"];
+
+/// Says how the groups are called.
+const NAMED: (&str, &str) = ("rs-uuidgen", "\"$real\" | tee -a \"$stage/ids\"");
+
+/// What is left of what ran, its groups included.
+fn left(stage: &Stage) -> Vec<String> {
+    let ids = fs::read_to_string(stage.join("ids")).expect("a group's name");
+    ids.lines().flat_map(|id| stage.left(id)).collect()
+}
+
+#[test]
+fn a_signal_while_a_step_tidies_up_leaves_nothing() {
+    needs!("root");
+    // Each in turn takes its time, and says so.
+    for slow in ["rm", "rs-cgdelete"] {
+        for step in STEPS.into_iter().skip(if slow == "rm" { 0 } else { 2 }) {
+            let stage = Stage::new();
+            let script = "touch \"$stage/tidies\"; sleep 0.5; exec \"$real\" \"$@\"";
+            let mut child = start(&stage, &tools(&stage, &[NAMED, (slow, script)]), &[step]);
+            assert!(within(60, || stage.join("tidies").exists()), "{step} never called {slow}");
+            for name in ["TERM", "HUP"] {
+                signal(name, &format!("-{}", child.id()));
+            }
+            ended(&mut child);
+            assert_eq!(left(&stage), Vec::<String>::new(), "{step} at {slow}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_as_soon_as_a_step_has_made_something_leaves_nothing() {
+    needs!("root");
+    for step in STEPS {
+        let stage = Stage::new();
+        let tools = tools(&stage, &[NAMED]);
+        for turn in 0..5 {
+            let mut child = start(&stage, &tools, &[step]);
+            first_made(&stage);
+            signal("TERM", &child.id().to_string());
+            assert_eq!(ended(&mut child), 143, "{step}, turn {turn}");
+            assert_eq!(left(&stage), Vec::<String>::new(), "{step}, turn {turn}");
+        }
+    }
+}
+
+#[test]
+fn no_process_of_a_step_outlives_it() {
+    needs!("root");
+    for step in &STEPS[1..] {
+        let stage = Stage::new();
+        // As process 1 without a handler this hears nothing.
+        let script = "trap '' HUP; touch \"$stage/begins\"; sleep 5; exec \"$real\" \"$@\"";
+        let mut child = start(&stage, &tools(&stage, &[NAMED, ("rs-mountdev", script)]), &[step]);
+        assert!(within(60, || stage.join("begins").exists()), "{step} never got there");
+        signal("HUP", &format!("-{}", child.id()));
+        assert_eq!(ended(&mut child), 129, "{step}");
+        assert!(within(2, || running(&stage, "/bin/sh").is_none()), "{step}: what mounts goes on");
+        assert_eq!(left(&stage), Vec::<String>::new(), "{step}");
+    }
 }
